@@ -1,0 +1,409 @@
+"""The neutral network: what a PyNN script is lowered to and what every engine executes.
+
+In: arrays. Out: a frozen :class:`Network`, checked when it is built, with a content hash and a
+one-file form. All random draws (weights, delays, parameters, initial values, Poisson spikes,
+noise currents) are made *before* a Network exists, so two engines that differ, differ by what
+they are and never by another draw.
+
+Units are PyNN's: ms, mV, nA, nF, uS. A current-based inhibitory weight is negative, a
+conductance-based one positive. This module must not know any engine or chip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels import archive
+from hwmodels.errors import NetworkError
+
+#: Cell types whose spikes are given (see :attr:`Population.stimulus`) and not computed.
+SOURCE_CELL_TYPES = frozenset({"SpikeSourceArray", "SpikeSourcePoisson"})
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeTrains:
+    """Explicit spike times of the cells of one source population.
+
+    Attributes
+    ----------
+    indptr : int64, shape (size + 1,)
+        Cell ``i`` spikes at ``times_ms[indptr[i]:indptr[i + 1]]``.
+    times_ms : float64, shape (n_spikes,)
+        Ascending within a cell. Zero and equal times are legal: two spikes at one time act twice.
+    """
+
+    indptr: NDArray[np.int64]
+    times_ms: NDArray[np.float64]
+
+    @classmethod
+    def from_lists(cls, trains: list[Any]) -> SpikeTrains:
+        """Build from one sequence of times (ms) for each cell; times are sorted here."""
+        sorted_trains = [np.sort(np.asarray(train, dtype=np.float64)) for train in trains]
+        indptr = np.zeros(len(trains) + 1, dtype=np.int64)
+        np.cumsum([len(train) for train in sorted_trains], out=indptr[1:])
+        times = np.concatenate(sorted_trains) if sorted_trains else np.empty(0)
+        return cls(indptr, times.astype(np.float64))
+
+    def events(self, timestep_ms: float) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """Steps and cells of all spikes on a time grid, sorted by (step, cell)."""
+        cells = np.repeat(
+            np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr)
+        )
+        steps = to_steps(self.times_ms, timestep_ms)
+        order = np.lexsort((cells, steps))
+        return steps[order], cells[order]
+
+
+@dataclass(frozen=True, eq=False)
+class Population:
+    """A group of cells of one type.
+
+    Attributes
+    ----------
+    label : str
+        Unique within the network.
+    celltype : str
+        The PyNN name of the standard cell type, for instance ``"IF_curr_exp"``.
+    size : int
+        Number of cells.
+    parameters : mapping of str to float64 array, shape (size,)
+        Under PyNN's parameter names and in PyNN's units. Empty for spike sources.
+    initial_values : mapping of str to float64 array, shape (size,)
+        Of the state variables, under PyNN's names (``v``, ``gsyn_exc``, ``isyn_exc``, ``w`` ...).
+    stimulus : SpikeTrains or None
+        The spikes of a source population; None for cells that are computed.
+    """
+
+    label: str
+    celltype: str
+    size: int
+    parameters: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    initial_values: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    stimulus: SpikeTrains | None = None
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the spikes of this population are given rather than computed."""
+        return self.celltype in SOURCE_CELL_TYPES
+
+
+@dataclass(frozen=True, eq=False)
+class SynapseDynamics:
+    """How the weights of a projection change during a run; ``static`` means they do not.
+
+    Attributes
+    ----------
+    kind : str
+        ``"static"`` today. Short-term plasticity and STDP add kinds and parameters.
+    parameters : mapping of str to float64 array
+        Of the rule; scalars as arrays of shape (), one value a synapse as shape (n_synapses,).
+    """
+
+    kind: str = "static"
+    parameters: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Projection:
+    """All synapses from one population to another that act on the same receptor.
+
+    Attributes
+    ----------
+    label : str
+    pre, post : int
+        Indices into :attr:`Network.populations`.
+    receptor : str
+        ``"excitatory"`` or ``"inhibitory"``.
+    indptr : int64, shape (pre size + 1,)
+        Synapses of presynaptic cell ``i`` are ``indptr[i]:indptr[i + 1]``, in the order in which
+        the connector made them.
+    target : int32, shape (n_synapses,)
+        Postsynaptic cell, an index into the post population.
+    weight : float64, shape (n_synapses,)
+        nA (current-based), uS (conductance-based) or mV (IF_curr_delta, Izhikevich), PyNN's sign.
+    delay_ms : float64, shape (n_synapses,)
+        Not rounded: each engine rounds to its own grid with :func:`to_delay_steps`.
+    dynamics : SynapseDynamics
+    """
+
+    label: str
+    pre: int
+    post: int
+    receptor: str
+    indptr: NDArray[np.int64]
+    target: NDArray[np.int32]
+    weight: NDArray[np.float64]
+    delay_ms: NDArray[np.float64]
+    dynamics: SynapseDynamics = field(default_factory=SynapseDynamics)
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of synapses."""
+        return len(self.target)
+
+    @cached_property
+    def source(self) -> NDArray[np.int32]:
+        """Presynaptic cell of each synapse, int32, shape (n_synapses,)."""
+        return np.repeat(
+            np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class InjectedCurrent:
+    """A piecewise-constant current into some cells of a population.
+
+    Every PyNN current source is lowered to this; noise is drawn, sine waves are sampled on the
+    network's own grid.
+
+    Attributes
+    ----------
+    population : int
+        Index into :attr:`Network.populations`.
+    cells : int32, shape (n,)
+    times_ms : float64, shape (k,), strictly ascending
+        ``amplitudes_nA[j]`` flows from ``times_ms[j]`` until ``times_ms[j + 1]`` (the last one to
+        the end); nothing flows before ``times_ms[0]``.
+    amplitudes_nA : float64, shape (k,)
+    """
+
+    population: int
+    cells: NDArray[np.int32]
+    times_ms: NDArray[np.float64]
+    amplitudes_nA: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """What to record: spikes or one state variable of some cells of a population.
+
+    Attributes
+    ----------
+    population : int
+        Index into :attr:`Network.populations`.
+    variable : str
+        ``"spikes"`` or a state variable (``v``, ``gsyn_exc``, ``gsyn_inh``, ``w``, ``u`` ...).
+    cells : int32, shape (n,)
+        Ascending.
+    interval_ms : float
+        Between samples; a multiple of the time step. No meaning for spikes.
+    """
+
+    population: int
+    variable: str
+    cells: NDArray[np.int32]
+    interval_ms: float
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """A spiking network with its stimuli, ready to be executed.
+
+    Attributes
+    ----------
+    timestep_ms : float
+        The grid the modeller asked for.
+    populations : tuple of Population
+    projections : tuple of Projection
+        In the order in which they were made. Engines sum synaptic input in this order.
+    currents : tuple of InjectedCurrent
+    recordings : tuple of Recording
+
+    Raises
+    ------
+    NetworkError
+        When anything in it is inconsistent, out of range or not finite.
+    """
+
+    timestep_ms: float
+    populations: tuple[Population, ...]
+    projections: tuple[Projection, ...] = ()
+    currents: tuple[InjectedCurrent, ...] = ()
+    recordings: tuple[Recording, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check(self)
+        for population in self.populations:
+            _freeze(population, "parameters", "initial_values")
+
+    @property
+    def n_neurons(self) -> int:
+        """Number of computed cells (spike sources not counted)."""
+        return sum(p.size for p in self.populations if not p.is_source)
+
+    @property
+    def n_synapses(self) -> int:
+        """Number of synapses."""
+        return sum(p.n_synapses for p in self.projections)
+
+    @cached_property
+    def offsets(self) -> NDArray[np.int64]:
+        """First global cell number of each population, and the total; shape (populations + 1,)."""
+        sizes = [p.size for p in self.populations]
+        return np.concatenate(([0], np.cumsum(sizes, dtype=np.int64))).astype(np.int64)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over every array and name, stable across processes and machines."""
+        return archive.content_hash(self)
+
+    def with_all_spikes_recorded(self) -> Network:
+        """The same network with the spikes of every population recorded."""
+        spikes = tuple(
+            Recording(i, "spikes", np.arange(p.size, dtype=np.int32), self.timestep_ms)
+            for i, p in enumerate(self.populations)
+        )
+        others = tuple(r for r in self.recordings if r.variable != "spikes")
+        return replace(self, recordings=spikes + others)
+
+    def save(self, path: str | Path) -> None:
+        """Write to one file (a NumPy ``.npz`` archive with a JSON header)."""
+        archive.save(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Network:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ArchiveError
+            When the file is missing, damaged or holds something else.
+        """
+        return archive.load(cls, path)
+
+
+def to_steps(times_ms: NDArray[np.float64], timestep_ms: float) -> NDArray[np.int64]:
+    """The nearest grid point of each time, as int64 steps."""
+    return np.rint(np.asarray(times_ms, dtype=np.float64) / timestep_ms).astype(np.int64)
+
+
+def to_delay_steps(delay_ms: NDArray[np.float64], timestep_ms: float) -> NDArray[np.int64]:
+    """Delays on the grid: the nearest step, and at least one."""
+    return np.maximum(to_steps(delay_ms, timestep_ms), 1)
+
+
+def count_rounded(times_ms: NDArray[np.float64], steps: NDArray[np.int64], dt: float) -> int:
+    """How many of these times were moved by rounding to a grid of ``dt`` ms."""
+    return int(np.count_nonzero(np.abs(times_ms - steps * dt) > 1e-6 * dt))
+
+
+def _freeze(instance: object, *names: str) -> None:
+    for name in names:
+        mapping = getattr(instance, name)
+        if not isinstance(mapping, MappingProxyType):
+            object.__setattr__(instance, name, MappingProxyType(dict(mapping)))
+
+
+def _check(network: Network) -> None:
+    """Raise NetworkError for anything a run would stumble over later."""
+    if not (np.isfinite(network.timestep_ms) and network.timestep_ms > 0):
+        raise NetworkError(f"time step must be > 0 ms, got {network.timestep_ms}")
+    labels = [p.label for p in network.populations]
+    if len(set(labels)) != len(labels):
+        twice = sorted({label for label in labels if labels.count(label) > 1})
+        raise NetworkError(f"population labels must be unique, got twice: {', '.join(twice)}")
+    for population in network.populations:
+        _check_population(population)
+    for projection in network.projections:
+        _check_projection(network, projection)
+    for current in network.currents:
+        _check_current(network, current)
+    for recording in network.recordings:
+        population = _population_at(network, recording.population, "recording")
+        _check_cells(recording.cells, population, f"recording of {recording.variable!r}")
+        ratio = recording.interval_ms / network.timestep_ms
+        if ratio < 0.5 or abs(ratio - round(ratio)) > 1e-6:
+            raise NetworkError(
+                f"population {population.label!r}: sampling interval {recording.interval_ms} ms "
+                f"must be a multiple of the time step {network.timestep_ms} ms"
+            )
+
+
+def _check_population(population: Population) -> None:
+    where = f"population {population.label!r}"
+    if population.size < 0:
+        raise NetworkError(f"{where}: size must be >= 0, got {population.size}")
+    for kind in ("parameters", "initial_values"):
+        for name, values in getattr(population, kind).items():
+            if np.shape(values) != (population.size,):
+                raise NetworkError(
+                    f"{where}: {name} must have shape ({population.size},), got {np.shape(values)}"
+                )
+            if not np.all(np.isfinite(values)):
+                cell = int(np.flatnonzero(~np.isfinite(values))[0])
+                raise NetworkError(f"{where}: {name} of cell {cell} is {values[cell]}")
+    if population.is_source != (population.stimulus is not None):
+        raise NetworkError(f"{where}: a stimulus belongs to spike sources and to nothing else")
+    if population.stimulus is not None:
+        trains = population.stimulus
+        _check_indptr(trains.indptr, population.size, len(trains.times_ms), where)
+        if not np.all(np.isfinite(trains.times_ms)) or np.any(trains.times_ms < 0):
+            raise NetworkError(f"{where}: spike times must be finite and >= 0 ms")
+        if len(trains.times_ms) > 1:
+            falls = np.diff(trains.times_ms) < 0
+            starts = trains.indptr[1:-1]
+            falls[starts[(starts > 0) & (starts < len(trains.times_ms))] - 1] = False
+            if np.any(falls):
+                raise NetworkError(f"{where}: spike times of a cell must ascend")
+
+
+def _check_projection(network: Network, projection: Projection) -> None:
+    where = f"projection {projection.label!r}"
+    pre = _population_at(network, projection.pre, where)
+    post = _population_at(network, projection.post, where)
+    n = projection.n_synapses
+    _check_indptr(projection.indptr, pre.size, n, where)
+    for name in ("weight", "delay_ms"):
+        values = getattr(projection, name)
+        if np.shape(values) != (n,):
+            raise NetworkError(f"{where}: {name} must have shape ({n},), got {np.shape(values)}")
+        if not np.all(np.isfinite(values)):
+            k = int(np.flatnonzero(~np.isfinite(values))[0])
+            raise NetworkError(
+                f"{where}: {name} of the synapse from cell {projection.source[k]} to cell "
+                f"{projection.target[k]} is {values[k]}"
+            )
+    if np.any(projection.delay_ms < 0):
+        raise NetworkError(f"{where}: delays must be >= 0 ms, got {projection.delay_ms.min()}")
+    _check_cells(projection.target, post, where)
+
+
+def _check_current(network: Network, current: InjectedCurrent) -> None:
+    population = _population_at(network, current.population, "injected current")
+    where = f"current injected into {population.label!r}"
+    _check_cells(current.cells, population, where)
+    if len(current.times_ms) != len(current.amplitudes_nA):
+        raise NetworkError(f"{where}: one amplitude a time is needed")
+    if np.any(np.diff(current.times_ms) <= 0):
+        raise NetworkError(f"{where}: times must ascend strictly")
+    if not (np.all(np.isfinite(current.times_ms)) and np.all(np.isfinite(current.amplitudes_nA))):
+        raise NetworkError(f"{where}: times and amplitudes must be finite")
+
+
+def _population_at(network: Network, index: int, where: str) -> Population:
+    if not 0 <= index < len(network.populations):
+        raise NetworkError(f"{where}: there is no population number {index}")
+    return network.populations[index]
+
+
+def _check_cells(cells: NDArray[np.int32], population: Population, where: str) -> None:
+    if len(cells) and (cells.min() < 0 or cells.max() >= population.size):
+        raise NetworkError(
+            f"{where}: cell numbers must lie in 0..{population.size - 1} "
+            f"(population {population.label!r}), got {cells.min()}..{cells.max()}"
+        )
+
+
+def _check_indptr(indptr: NDArray[np.int64], rows: int, entries: int, where: str) -> None:
+    if len(indptr) != rows + 1 or indptr[0] != 0 or indptr[-1] != entries:
+        raise NetworkError(f"{where}: indptr must have {rows + 1} entries from 0 to {entries}")
+    if np.any(np.diff(indptr) < 0):
+        raise NetworkError(f"{where}: indptr must not fall")
