@@ -1,0 +1,130 @@
+"""Collects what a Network asks to be recorded while an engine steps through it.
+
+Every engine, software or chip, feeds one of these, so that sampling instants, grid times and
+the order of spikes are the same everywhere. It must not know who computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.network import Network, Recording
+from hwmodels.result import HardwareReport, Result, Spikes, Trace, spikes_from_steps
+
+#: From (population, variable, cells) to the values now.
+Sampler = Callable[[int, str, NDArray[np.int32]], NDArray[np.float64]]
+
+
+class Recorder:
+    """Spikes and samples of one run.
+
+    Parameters
+    ----------
+    network : Network
+        Its recordings say what to keep.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._steps: list[list[int]] = [[] for _ in network.populations]
+        self._cells: list[list[NDArray[np.int32]]] = [[] for _ in network.populations]
+        self._kept: dict[int, NDArray[np.bool_]] = {}
+        self._traces: dict[tuple[int, str, float, bytes], _Samples] = {}
+        self._network = network
+        self.update(network)
+
+    def update(self, network: Network) -> None:
+        """Take over changed recordings; what was recorded so far is kept."""
+        self._network = network
+        self._kept = {}
+        self._sampled: list[tuple[Recording, int, _Samples]] = []
+        for recording in network.recordings:
+            population = network.populations[recording.population]
+            if recording.variable == "spikes":
+                mask = self._kept.setdefault(
+                    recording.population, np.zeros(population.size, dtype=bool)
+                )
+                mask[recording.cells] = True
+            elif not population.is_source:
+                key = (
+                    recording.population,
+                    recording.variable,
+                    recording.interval_ms,
+                    recording.cells.tobytes(),
+                )
+                samples = self._traces.setdefault(key, _Samples(recording))
+                every = round(recording.interval_ms / network.timestep_ms)
+                self._sampled.append((recording, every, samples))
+
+    def spikes(self, step: int, population: int, cells: NDArray[np.int32]) -> None:
+        """Keep the spikes of some cells of a population at a step."""
+        mask = self._kept.get(population)
+        if mask is None:
+            return
+        kept = cells[mask[cells]]
+        if len(kept):
+            self._steps[population].append(step)
+            self._cells[population].append(np.asarray(kept, dtype=np.int32))
+
+    def samples(self, step: int, sampler: Sampler) -> None:
+        """Take the samples that are due at a step."""
+        for recording, every, samples in self._sampled:
+            if step % every == 0:
+                samples.steps.append(step // every)
+                samples.values.append(
+                    sampler(recording.population, recording.variable, recording.cells)
+                )
+
+    def result(
+        self,
+        engine: str,
+        network: Network,
+        steps: int,
+        *,
+        counts: Mapping[str, int],
+        host_seconds: float,
+        hardware: HardwareReport | None = None,
+    ) -> Result:
+        """Everything recorded so far, as the Result of an engine."""
+        return Result(
+            engine=engine,
+            network_hash=network.content_hash,
+            timestep_ms=network.timestep_ms,
+            duration_ms=steps * network.timestep_ms,
+            labels=tuple(p.label for p in network.populations),
+            sizes=tuple(p.size for p in network.populations),
+            spikes=tuple(self._spikes(i) for i in range(len(network.populations))),
+            traces=tuple(s.trace() for s in self._traces.values() if s.values),
+            counts=dict(counts),
+            host_seconds=host_seconds,
+            hardware=hardware,
+        )
+
+    def _spikes(self, population: int) -> Spikes:
+        chunks = self._cells[population]
+        if not chunks:
+            return Spikes(np.empty(0, dtype=np.int32), np.empty(0))
+        steps = np.repeat(self._steps[population], [len(chunk) for chunk in chunks])
+        return spikes_from_steps(steps, np.concatenate(chunks), self._network.timestep_ms)
+
+
+class _Samples:
+    """Samples of one recording, with gaps where it was off."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.steps: list[int] = []
+        self.values: list[NDArray[np.float64]] = []
+
+    def trace(self) -> Trace:
+        values = np.full((self.steps[-1] + 1, len(self.recording.cells)), np.nan)
+        values[self.steps] = self.values
+        return Trace(
+            self.recording.population,
+            self.recording.variable,
+            self.recording.cells,
+            self.recording.interval_ms,
+            values,
+        )
