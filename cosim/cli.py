@@ -1,0 +1,343 @@
+"""The ``cosim`` command: run and compare PyNN scripts, look at hardware and scenarios.
+
+What a person reads goes to the terminal, what a program reads goes to standard output with
+``--json``. A mistake of the user is one line on standard error and exit code 2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+import cosim
+from hwmodels.errors import ModelError
+
+app = typer.Typer(
+    name="cosim",
+    help="Spiking networks written in PyNN, in software and on models of neuromorphic hardware.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+hardware_app = typer.Typer(help="The chips that can be compared, and their numbers.")
+scenarios_app = typer.Typer(help="Ready experiments.")
+app.add_typer(hardware_app, name="hardware", no_args_is_help=True)
+app.add_typer(scenarios_app, name="scenarios", no_args_is_help=True)
+
+Target = Annotated[
+    str, typer.Argument(help="A PyNN script, a scenario's name, or a saved Network (.npz).")
+]
+ScriptArguments = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[-- ARGS]", help="What follows -- goes to the script."),
+]
+Seed = Annotated[
+    int | None, typer.Option(help="Seed of all draws that the script does not seed itself.")
+]
+Duration = Annotated[float | None, typer.Option(help="How long to run a saved Network, in ms.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; tracebacks on errors.")]
+ExperimentNumber = Annotated[
+    int | None,
+    typer.Option(help="Which one, for a script that runs several (default: the last)."),
+]
+
+
+@app.command()
+def run(
+    target: Target,
+    arguments: ScriptArguments = None,
+    on: Annotated[str, typer.Option(help="Engine: brian2 or a chip, with :option=value.")] = "brian2",
+    out: Annotated[Path | None, typer.Option(help="Write the Result to this file (.npz).")] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="Write the lowered Network to this file (.npz).")
+    ] = None,
+    seed: Seed = None,
+    duration: Duration = None,
+    experiment: ExperimentNumber = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a script on one engine and say what happened."""
+    from cosim.compare import summarise
+    from cosim.engines import get_engine
+    from cosim.workload import load_workload
+
+    _set_up_logging(verbose)
+    _check_writable(out, network)
+    with _progress(on) as step, _script_output(as_json):
+        workload = load_workload(
+            target,
+            arguments or [],
+            get_engine(on),
+            seed=seed,
+            duration_ms=duration,
+            choose=experiment,
+            progress=step,
+        )
+    if network is not None:
+        workload.experiment.network.save(network)
+    if out is not None:
+        workload.result.save(out)
+    summary = summarise(workload.result, task=workload.task(workload.result))
+    _say_which(workload)
+    if as_json:
+        print(json.dumps(summary.to_dict(), indent=2))
+    else:
+        summary.print(_terminal())
+
+
+@app.command()
+def compare(
+    target: Target,
+    arguments: ScriptArguments = None,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to compare with; commas or repeated. Options follow after colons: "
+            "loihi:spec=davies2018:effects=none"
+        ),
+    ] = None,
+    reference: Annotated[str, typer.Option(help="What to compare against.")] = "brian2",
+    attribute: Annotated[
+        bool, typer.Option(help="Also run each effect of the hardware alone.")
+    ] = False,
+    open_loop: Annotated[
+        bool, typer.Option(help="Replay the reference's spikes through the hardware's fabric.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="The report, one HTML file.")] = Path(
+        "cosim-report.html"
+    ),
+    seed: Seed = None,
+    duration: Duration = None,
+    experiment: ExperimentNumber = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Run a script in software and on hardware, and report how they differ."""
+    from cosim.comparing import compare_workload
+    from cosim.engines import get_engine
+    from cosim.workload import load_workload
+
+    _set_up_logging(verbose)
+    _check_writable(out)
+    candidates = _engine_texts(on or ["loihi"])
+    engines = [get_engine(text) for text in candidates]  # a wrong name fails before anything runs
+    with _progress(reference) as step, _script_output(as_json):
+        workload = load_workload(
+            target,
+            arguments or [],
+            get_engine(reference),
+            seed=seed,
+            duration_ms=duration,
+            choose=experiment,
+            progress=step,
+        )
+    _say_which(workload)
+    study = compare_workload(
+        workload,
+        list(zip(candidates, engines, strict=True)),
+        attribute=attribute,
+        open_loop=open_loop,
+        progress=lambda label: _progress(label, workload.experiment.steps),
+        seed=seed,
+    )
+    if as_json:
+        print(json.dumps(study.to_dict(), indent=2))
+    else:
+        study.print(_terminal())
+    if study.comparisons:
+        study.write_html(out)
+        _note(f"report: {out}")
+    if study.interrupted:
+        raise typer.Exit(130)
+
+
+@hardware_app.command("list")
+def hardware_list(as_json: AsJson = False) -> None:
+    """All chips with their parameter sets and effects."""
+    from hwmodels.chips import chip_class, chip_names
+
+    rows = []
+    for name in chip_names():
+        chip = chip_class(name)
+        rows.append(
+            {
+                "name": name,
+                "title": (chip.__doc__ or "").strip().splitlines()[0],
+                "specs": list(chip.presets()),
+                "effects": list(chip.all_effects),
+            }
+        )
+    if as_json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table("name", "what it is", "specs", "effects", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(
+            row["name"], row["title"], "\n".join(row["specs"]), "\n".join(row["effects"])
+        )
+    _terminal().print(table)
+
+
+@hardware_app.command("show")
+def hardware_show(
+    name: Annotated[str, typer.Argument(help="A chip.")],
+    spec: Annotated[str | None, typer.Option(help="A parameter set, or a TOML file.")] = None,
+    toml: Annotated[bool, typer.Option(help="As a TOML file to copy and edit.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """The numbers of a chip, each with its unit and source."""
+    from hwmodels.chips import chip_class
+
+    chip = chip_class(name)
+    specification = chip.load_spec(spec)
+    if toml:
+        print(specification.to_toml(), end="")
+        return
+    rows = specification.rows()
+    if as_json:
+        print(json.dumps([row._asdict() for row in rows], indent=2))
+        return
+    table = Table("field", "value", "unit", "source", "ev.", box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(row.field, str(row.value), row.unit, row.source, row.evidence)
+    _terminal().print(table)
+
+
+@scenarios_app.command("list")
+def scenarios_list(as_json: AsJson = False) -> None:
+    """All scenarios."""
+    import scenarios
+
+    titles = {name: scenarios.description(name).splitlines()[0] for name in scenarios.names()}
+    if as_json:
+        print(json.dumps(titles, indent=2))
+        return
+    table = Table("name", "what it is", box=None, pad_edge=False)
+    for name, title in titles.items():
+        table.add_row(name, title)
+    _terminal().print(table)
+
+
+@scenarios_app.command("show")
+def scenarios_show(
+    name: Annotated[str, typer.Argument(help="A scenario.")],
+    source: Annotated[bool, typer.Option(help="Print the script itself.")] = False,
+) -> None:
+    """What a scenario is, and how to run it."""
+    import scenarios
+
+    if name not in scenarios.names():
+        raise ModelError(f"no scenario {name!r}; there are {', '.join(scenarios.names())}")
+    if source:
+        print(scenarios.path(name).read_text(), end="")
+        return
+    print(scenarios.description(name))
+    print(f"\nRun it:  cosim compare {name} --on loihi")
+    print(f"Options: cosim run {name} -- --help")
+
+
+@app.command()
+def version() -> None:
+    """Versions of this package and of what it computes with."""
+    from importlib.metadata import version as version_of
+
+    print(f"cosim {cosim.__version__}")
+    for package in ("pynn", "brian2", "simpy", "networkx", "numpy", "neo"):
+        print(f"{package} {version_of(package)}")
+
+
+def main() -> None:
+    """Run the command; the user's mistakes become one line and exit code 2."""
+    verbose = bool({"-v", "--verbose"} & set(sys.argv))
+    try:
+        app()
+    except ModelError as error:
+        if verbose:
+            traceback.print_exc()
+        print(f"cosim: error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("cosim: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _engine_texts(on: list[str]) -> list[str]:
+    return [text.strip() for item in on for text in item.split(",") if text.strip()]
+
+
+def _terminal() -> Console:
+    """Where people read; 80 columns when there is no terminal to ask."""
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def _say_which(workload: Any) -> None:
+    if workload.n_experiments > 1:
+        _note(
+            f"{workload.name}: the script ran {workload.n_experiments} experiments; "
+            "this is one of them (choose with --experiment)"
+        )
+
+
+def _check_writable(*paths: Path | None) -> None:
+    """A file that cannot be written is noticed before hours of work and not after."""
+    for path in paths:
+        if path is not None and not path.resolve().parent.is_dir():
+            raise ModelError(f"cannot write {path}: there is no folder {path.parent}")
+        if path is not None and path.is_dir():
+            raise ModelError(f"cannot write {path}: it is a folder")
+
+
+def _set_up_logging(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="cosim: %(message)s"
+    )
+
+
+@contextlib.contextmanager
+def _script_output(to_stderr: bool) -> Iterator[None]:
+    """Keep standard output for JSON: what the script prints goes to standard error."""
+    with contextlib.redirect_stdout(sys.stderr) if to_stderr else contextlib.nullcontext():
+        yield
+
+
+@contextlib.contextmanager
+def _progress(label: str, total: int | None = None) -> Iterator[Any]:
+    """A bar on the terminal while an engine runs; nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("step {task.completed}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(label, total=total)
+        yield lambda step: progress.update(task, completed=step)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,116 @@
+"""Every chip of :mod:`hwmodels` as an engine, with its own neurons, exact ones or a replay.
+
+``neurons`` says who computes:
+
+* ``chip``: the chip's own arithmetic, the whole hardware;
+* ``exact``: Brian2 in lock-step with the chip's fabric; spikes act when the fabric delivers them
+  (closed loop). Chosen by itself where the effect ``arithmetic`` is off;
+* ``replay``: the spikes of a recorded Result, sent through the fabric (open loop).
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from cosim.engines import Progress
+from hwmodels.chip import Chip, Neurons, Translation, choose_effects
+from hwmodels.chips import chip_class
+from hwmodels.errors import ModelError
+from hwmodels.lockstep import LockstepRun
+from hwmodels.network import Network
+from hwmodels.replay import ReplayedNeurons
+from hwmodels.result import Result
+
+_NEURONS = ("chip", "exact", "replay")
+
+
+class HardwareEngine:
+    """Runs networks on the model of a chip.
+
+    Parameters
+    ----------
+    name : str
+        Of a chip.
+    neurons : {"chip", "exact", "replay"}
+        Who computes the neurons.
+    trace : Result or path, optional
+        The recorded spikes, for ``neurons="replay"``.
+    **options
+        Of the chip: ``spec``, ``effects``, ``fidelity`` and any field of its specification.
+
+    Raises
+    ------
+    ModelError
+        For an unknown name, option or value.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        neurons: str = "chip",
+        trace: Result | str | Path | None = None,
+        **options: Any,
+    ) -> None:
+        if neurons not in _NEURONS:
+            raise ModelError(f"neurons must be one of {', '.join(_NEURONS)}, got {neurons!r}")
+        if (neurons == "replay") != (trace is not None):
+            raise ModelError("neurons=replay goes with a trace (a Result file), and only with it")
+        chip_type = chip_class(name)
+        effects = choose_effects(options.pop("effects", None), chip_type.all_effects)
+        if neurons != "chip":
+            effects = tuple(effect for effect in effects if effect != "arithmetic")
+        self.name = name
+        self.chip: Chip = chip_type(effects=effects, **options)
+        self._neurons = neurons
+        self._trace = Result.load(trace) if isinstance(trace, (str, Path)) else trace
+
+    def start(self, network: Network) -> HardwareSimulation:
+        """Translate, map and prepare a network."""
+        return HardwareSimulation(self, network)
+
+    def neurons(self, network: Network) -> Neurons:
+        """The neurons this engine was asked for, for a translated network."""
+        if self._trace is not None:
+            return ReplayedNeurons(network, self._trace)
+        if self._neurons == "exact" or "arithmetic" not in self.chip.effects:
+            from cosim.engines.brian2 import Brian2Neurons
+
+            return Brian2Neurons(network)
+        return self.chip.neurons(network)
+
+
+class HardwareSimulation:
+    """One network on one chip; see :class:`cosim.engines.Simulation`."""
+
+    def __init__(self, engine: HardwareEngine, network: Network) -> None:
+        started = time.perf_counter()
+        self._engine = engine
+        self._network = network
+        self._translation: Translation = engine.chip.translate(network)
+        translated = self._translation.network
+        mapping = engine.chip.map(translated)
+        self._run = LockstepRun(
+            translated, engine.neurons(translated), engine.chip.transport(translated, mapping)
+        )
+        self._host_seconds = time.perf_counter() - started
+
+    def advance(self, network: Network, until_step: int, progress: Progress | None = None) -> None:
+        """Execute up to and including ``until_step`` of the network's own grid."""
+        started = time.perf_counter()
+        if network is not self._network:
+            self._translation = self._engine.chip.translate(network)
+            self._run.update(self._translation.network)
+            self._network = network
+        # The chip may count in longer steps than the script.
+        ratio = network.timestep_ms / self._translation.network.timestep_ms
+        scaled = None if progress is None else lambda step: progress(round(step / ratio))
+        self._run.advance(round(until_step * ratio), scaled)
+        self._host_seconds += time.perf_counter() - started
+
+    def result(self) -> Result:
+        """Everything since time 0."""
+        return self._run.result(
+            self._engine.name, self._translation, host_seconds=self._host_seconds
+        )

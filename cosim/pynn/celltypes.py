@@ -1,0 +1,45 @@
+"""Cell types: PyNN's standard models, under PyNN's own parameter names and units.
+
+Each supported type is PyNN's class with the identity as translation. To support a further one, add
+its name here, teach the engines its equations, and it appears everywhere; all others are made by
+:mod:`cosim.pynn.unsupported`.
+"""
+
+from __future__ import annotations
+
+from pyNN.standardmodels import build_translations, cells
+
+#: Everything the engines compute, and the sources they are fed from.
+SUPPORTED_CELL_TYPES = (
+    "IF_curr_exp",
+    "IF_curr_delta",
+    "IF_curr_alpha",
+    "IF_cond_exp",
+    "IF_cond_alpha",
+    "Izhikevich",
+    "EIF_cond_exp_isfa_ista",
+    "SpikeSourceArray",
+    "SpikeSourcePoisson",
+)
+
+
+def identity(model: type) -> dict:
+    """Translations that leave every parameter as it is."""
+    return build_translations(*((name, name) for name in model.default_parameters))
+
+
+def supported(model: type, module: str, **attributes) -> type:
+    """The class of this backend for one of PyNN's standard models."""
+    body = {"__doc__": model.__doc__, "__module__": module, "translations": identity(model)}
+    return type(model.__name__, (model,), body | attributes)
+
+
+IF_curr_exp = supported(cells.IF_curr_exp, __name__)
+IF_curr_delta = supported(cells.IF_curr_delta, __name__)
+IF_curr_alpha = supported(cells.IF_curr_alpha, __name__)
+IF_cond_exp = supported(cells.IF_cond_exp, __name__)
+IF_cond_alpha = supported(cells.IF_cond_alpha, __name__)
+Izhikevich = supported(cells.Izhikevich, __name__)
+EIF_cond_exp_isfa_ista = supported(cells.EIF_cond_exp_isfa_ista, __name__)
+SpikeSourceArray = supported(cells.SpikeSourceArray, __name__)
+SpikeSourcePoisson = supported(cells.SpikeSourcePoisson, __name__)

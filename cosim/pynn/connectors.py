@@ -1,0 +1,256 @@
+"""Connectors: PyNN's own, run over whole arrays where that gives the very same connections.
+
+In: a connector of PyNN (or of a script) and the projection it is to fill. Out: calls of the
+projection's ``add_connections``. PyNN's loops ask a lazy array for each parameter of each
+postsynaptic cell, and copy all parameters for each target of a list; here whatever does not
+depend on that order is done for all connections at once. Random numbers come in PyNN's own order,
+so the connectivity, weights and delays equal those of any other PyNN backend with the same seeds.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from pyNN import connectors, errors, random
+from pyNN.parameters import LazyArray
+from pyNN.standardmodels import StandardSynapseType
+
+from hwmodels.errors import NetworkError, UnsupportedError
+
+#: Distributions of which n numbers at once are the same as n numbers in several calls. The
+#: clipped normal is not: it draws again, within a call, what fell outside.
+_SEQUENTIAL = frozenset(random.available_distributions) - {"normal_clipped"}
+
+#: Random numbers drawn at once for a block of columns.
+_BLOCK = 2_000_000
+
+
+def connect(connector: connectors.Connector, projection) -> None:
+    """Make the connections of a projection.
+
+    Raises
+    ------
+    NetworkError
+        For a weight or delay that is not a number.
+    UnsupportedError
+        For a connector that PyNN declares and does not implement.
+    """
+    if connector.location_selector is not None:
+        raise UnsupportedError(
+            f"projection {projection.label!r}: location_selector needs cells with several "
+            "compartments, and all cells here are points"
+        )
+    if isinstance(connector, connectors.MapConnector):
+        # A copy of the class's own type, with the loop over columns replaced.
+        by_columns = copy.copy(connector)
+        by_columns.__class__ = _over_columns(type(connector))
+        connector = by_columns
+    try:
+        fast = _WHOLE.get(type(connector).__mro__[1] if _is_copy(connector) else type(connector))
+        (fast or type(connector).connect)(connector, projection)
+    except NotImplementedError as error:
+        raise UnsupportedError(
+            f"projection {projection.label!r}: PyNN does not implement "
+            f"{type(connector).__name__} ({error or 'no details'}); use another connector"
+        ) from error
+
+
+@lru_cache(maxsize=None)
+def _over_columns(connector_type: type) -> type:
+    return type(connector_type.__name__, (connector_type,), {"_standard_connect": _columns_connect})
+
+
+def _is_copy(connector: connectors.Connector) -> bool:
+    return "_standard_connect" in vars(type(connector)) and isinstance(
+        connector, connectors.MapConnector
+    )
+
+
+# --- The loop over postsynaptic cells -----------------------------------------------------------
+
+
+def _columns_connect(
+    connector, projection, connection_map_generator: Callable, distance_map=None
+) -> None:
+    """Stands in for ``MapConnector._standard_connect``."""
+    sources, targets = [], []
+    for column, mask in enumerate(connection_map_generator()):
+        index = _as_indices(mask, projection.pre.size)
+        if len(index):
+            sources.append(index)
+            targets.append(column)
+    lengths = np.array([len(index) for index in sources], dtype=np.int64)
+    pre = np.concatenate(sources) if sources else np.empty(0, dtype=np.int64)
+    post = np.repeat(np.array(targets, dtype=np.int64), lengths)
+    _add(connector, projection, pre, post, distance_map)
+
+
+def _as_indices(mask, size: int) -> NDArray[np.int64]:
+    """Presynaptic indices from all that PyNN allows: True, a mask (even of 0 dimensions), a list."""
+    if mask is True:
+        return np.arange(size)
+    mask = np.atleast_1d(mask)
+    if mask.dtype == bool:
+        return np.arange(size) if mask.shape == (1,) and mask[0] else np.flatnonzero(mask)
+    return mask.astype(np.int64)
+
+
+def _add(connector, projection, pre: NDArray, post: NDArray, distance_map=None) -> None:
+    """Add connections that are sorted by postsynaptic cell, with the synapse type's parameters."""
+    space = connector._parameters_from_synapse_type(projection, distance_map)
+    if not len(pre):
+        return
+    # The first connection of each postsynaptic cell: PyNN evaluates cell by cell.
+    starts = np.flatnonzero(np.diff(post, prepend=-1))
+    parameters = {}
+    for name, lazy in space.items():
+        parameters[name] = _evaluate(lazy, pre, post, starts, projection.shape)
+    _check(connector, projection, parameters)
+    projection.add_connections(pre, post, parameters)
+    if connector.callback:
+        connector.callback(1.0)
+
+
+def _evaluate(lazy: LazyArray, pre, post, starts, shape) -> NDArray[np.float64] | float:
+    """One parameter of all connections, in the order in which PyNN would have drawn it."""
+    if lazy.is_homogeneous:
+        return lazy.evaluate(simplify=True)
+    base = lazy.base_value
+    if not lazy.operations:
+        if isinstance(base, np.ndarray) and base.ndim == 2:
+            return base[pre, post]
+        if isinstance(base, random.RandomDistribution) and base.name in _SEQUENTIAL:
+            return np.asarray(base.next(len(pre)), dtype=np.float64)
+    values = np.empty(len(pre))
+    for begin, end in zip(starts, np.append(starts[1:], len(pre)), strict=True):
+        values[begin:end] = lazy[pre[begin:end], int(post[begin])]
+    return values
+
+
+def _check(connector, projection, parameters: dict) -> None:
+    for name, values in parameters.items():
+        if np.any(np.isnan(values)):
+            raise NetworkError(f"projection {projection.label!r}: {name} is not a number (NaN)")
+    synapse = projection.synapse_type
+    if connector.safe:
+        for name, check in getattr(synapse, "parameter_checks", {}).items():
+            native = synapse.translations[name]["translated_name"]
+            if native in parameters:
+                check(parameters[native], projection)
+
+
+# --- Connectors whose connections are known without a loop --------------------------------------
+
+
+def _one_to_one(connector, projection) -> None:
+    index = np.arange(min(projection.shape))
+    _add(connector, projection, index, index)
+
+
+def _all_to_all(connector, projection) -> None:
+    if not connector.allow_self_connections:
+        type(connector).connect(connector, projection)
+        return
+    pre, post = projection.shape
+    _add(connector, projection, np.tile(np.arange(pre), post), np.repeat(np.arange(post), pre))
+
+
+def _fixed_probability(connector, projection) -> None:
+    if connector.allow_self_connections is not True or type(connector.rng) not in _NUMPY_RNGS:
+        type(connector).connect(connector, projection)
+        return
+    # PyNN's lazy arrays copy the RNG they are given, so the connector's own is not used up.
+    rng = copy.deepcopy(connector.rng)
+    n_pre, n_post = projection.shape
+    block = max(1, _BLOCK // n_pre)
+    sources, targets = [], []
+    for first in range(0, n_post, block):
+        count = min(block, n_post - first)
+        drawn = rng.next(count * n_pre, "uniform", {"low": 0, "high": 1})
+        hits = np.flatnonzero(drawn < connector.p_connect)
+        targets.append(hits // n_pre + first)
+        sources.append(hits % n_pre)
+    _add(connector, projection, np.concatenate(sources), np.concatenate(targets))
+
+
+def _csa(connector, projection) -> None:
+    if connectors.csa.arity(connector.cset) != 2:
+        type(connector).connect(connector, projection)
+        return
+    bounds = [(0, size - 1) for size in projection.shape]
+    rows = np.array(list(connectors.csa.cross(*bounds) * connector.cset), dtype=np.float64)
+    rows = rows.reshape(-1, 4)
+    parameters = {"weight": rows[:, 2], "delay": rows[:, 3]}
+    _check(connector, projection, parameters)
+    projection.add_connections(rows[:, 0].astype(int), rows[:, 1].astype(int), parameters)
+
+
+# --- Lists --------------------------------------------------------------------------------------
+
+
+def _from_file(connector, projection) -> None:
+    if connector.distributed:
+        connector.file.rename(f"{connector.file.name}.0")
+    columns = connector.file.get_metadata().get("columns", ("weight", "delay"))
+    connector.column_names = [name for name in columns if name not in ("i", "j")]
+    connector.conn_list = np.asarray(connector.file.read())
+    _from_list(connector, projection)
+
+
+def _from_list(connector, projection) -> None:
+    rows = connector.conn_list
+    known = projection.synapse_type.get_parameter_names()
+    for name in connector.column_names:
+        if name not in known:
+            kind = type(projection.synapse_type).__name__
+            raise ValueError(f"{name} is not a valid parameter for {kind}")
+    if rows.size == 0:
+        return
+    for column, size, side in ((0, projection.pre.size, "source"), (1, projection.post.size, "target")):
+        if rows[:, column].max() >= size or rows[:, column].min() < 0:
+            raise errors.ConnectionError(f"{side} index out of range")
+    # The order is PyNN's: its sort is not stable.
+    rows = connector.conn_list = rows[np.argsort(rows[:, 1])]
+    pre, post = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
+    given = {name: rows[:, k].astype(float) for k, name in enumerate(connector.column_names, 2)}
+    rest = projection.synapse_type.parameter_space
+    if all(lazy.is_homogeneous for name, lazy in rest.items() if name not in given):
+        parameters = _list_parameters(projection, given, len(rows))
+    else:
+        # PyNN evaluates the others target by target, each time from a fresh copy.
+        starts = np.flatnonzero(np.diff(post, prepend=-1))
+        parts = [
+            _list_parameters(projection, {n: v[begin:end] for n, v in given.items()}, end - begin)
+            for begin, end in zip(starts, np.append(starts[1:], len(post)), strict=True)
+        ]
+        parameters = {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
+    for name, values in parameters.items():
+        if np.any(np.isnan(values)):
+            raise NetworkError(f"projection {projection.label!r}: {name} is not a number (NaN)")
+    projection.add_connections(pre, post, parameters)
+
+
+def _list_parameters(projection, given: dict, length: int) -> dict[str, NDArray[np.float64]]:
+    synapse = projection.synapse_type
+    space = copy.deepcopy(synapse.parameter_space)
+    space.shape = (length,)
+    space.update(**given)
+    if isinstance(synapse, StandardSynapseType):
+        space = synapse.translate(space)
+    space.evaluate()
+    return {name: np.broadcast_to(value, (length,)) for name, value in space.as_dict().items()}
+
+
+_NUMPY_RNGS: Iterable[type] = (random.NumpyRNG,)
+_WHOLE: dict[type, Callable] = {
+    connectors.OneToOneConnector: _one_to_one,
+    connectors.AllToAllConnector: _all_to_all,
+    connectors.FixedProbabilityConnector: _fixed_probability,
+    connectors.CSAConnector: _csa,
+    connectors.FromListConnector: _from_list,
+    connectors.FromFileConnector: _from_file,
+}

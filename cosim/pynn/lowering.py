@@ -1,0 +1,245 @@
+"""Lowering: from what a script built to the neutral Network.
+
+In: the backend's :class:`~cosim.pynn.simulator.State` and the step up to which it is to run. Out:
+a checked :class:`~hwmodels.network.Network`. Whatever has not changed since the run before is the
+same array object again: that is how engines see what changed. This is the only module that knows
+both PyNN's objects and the Network; it must not know any engine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyNN import common
+
+from hwmodels.network import InjectedCurrent, Network, Population, Projection, Recording
+
+
+def lower(state: Any, until_step: int) -> Network:
+    """The network as it is now, with its stimuli and currents up to ``until_step``.
+
+    Raises
+    ------
+    NetworkError
+        When anything is inconsistent, out of range or not finite.
+    """
+    cache = _cache(state)
+    labels = _unique([p.label for p in state.populations])
+    populations = tuple(
+        _population(cache, p, label, state.step, until_step)
+        for p, label in zip(state.populations, labels, strict=True)
+    )
+    projections = tuple(part for p in state.projections for part in _projections(cache, p))
+    currents = tuple(
+        current for source in state.current_sources
+        for current in _currents(cache, source, state.step, until_step)
+    )  # fmt: skip
+    recordings = tuple(r for p in state.populations for r in _recordings(cache, p))
+    parts = (populations, projections, currents, recordings)
+    if not _same(cache.parts, parts):
+        cache.parts = parts
+        cache.network = Network(state.dt, *parts)
+    assert cache.network is not None
+    return cache.network
+
+
+@dataclass
+class _Cache:
+    """What was lowered before, by the object it came from."""
+
+    lowered: dict[Any, Any] = field(default_factory=dict)
+    parts: tuple = ()
+    network: Network | None = None
+
+    def reuse(self, key: Any, inputs: tuple, build) -> Any:
+        """What was built from the very same inputs, or else what is built from these now."""
+        known = self.lowered.get(key)
+        if known is None or not _same(known[0], inputs):
+            known = self.lowered[key] = (inputs, build())
+        return known[1]
+
+
+def _cache(state: Any) -> _Cache:
+    """The cache belongs to the list of populations, which ``setup`` makes anew."""
+    cached = getattr(state, "lowering", None)
+    if cached is None or cached[0] is not state.populations:
+        state.lowering = cached = (state.populations, _Cache())
+    return cached[1]
+
+
+def _same(a: Any, b: Any) -> bool:
+    """Whether two nested tuples hold the same objects (equal ones, where they are plain values)."""
+    if isinstance(a, tuple) and isinstance(b, tuple):
+        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
+    return a is b or (isinstance(a, (int, float, str)) and type(a) is type(b) and a == b)
+
+
+def _unique(labels: list[str]) -> list[str]:
+    """Labels of a script, which may repeat, made unique."""
+    taken: set[str] = set()
+    for number, label in enumerate(labels):
+        candidate, count = label, 1
+        while candidate in taken:
+            count += 1
+            candidate = f"{label} ({count})"
+        taken.add(candidate)
+        labels[number] = candidate
+    return labels
+
+
+# --- Populations --------------------------------------------------------------------------------
+
+
+def _population(cache: _Cache, population, label: str, now: int, until: int) -> Population:
+    stimulus = population.stimulus(now, until)
+    parameters = {} if stimulus is not None else population._parameters
+    initial = {} if stimulus is not None else population._initial
+    inputs = (label, tuple(parameters.values()), tuple(initial.values()), stimulus)
+    return cache.reuse(
+        population,
+        inputs,
+        lambda: Population(
+            label,
+            type(population.celltype).__name__,
+            population.size,
+            dict(parameters),
+            dict(initial),
+            stimulus,
+        ),
+    )
+
+
+# --- Projections --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The connections of a projection from one population to another.
+
+    ``order`` selects and sorts rows of the projection's columns: by presynaptic cell and, within
+    a cell, in the order of creation.
+    """
+
+    label: str
+    pre: int
+    post: int
+    indptr: NDArray[np.int64]
+    target: NDArray[np.int32]
+    order: NDArray[np.int64]
+
+
+def _projections(cache: _Cache, projection) -> list[Projection]:
+    columns = projection.columns
+    ends = (columns["pre"], columns["post"])
+    parts = cache.reuse((projection, "parts"), ends, lambda: _parts(projection))
+    weight = cache.reuse(
+        (projection, "weight"), (parts, columns["weight"]), lambda: _rows(parts, columns["weight"])
+    )
+    delay = cache.reuse(
+        (projection, "delay"), (parts, columns["delay"]), lambda: _rows(parts, columns["delay"])
+    )
+    return [
+        cache.reuse(
+            (projection, number),
+            (part, weight[number], delay[number]),
+            lambda part=part, number=number: Projection(
+                part.label,
+                part.pre,
+                part.post,
+                projection.receptor_type,
+                part.indptr,
+                part.target,
+                weight[number],
+                delay[number],
+            ),
+        )
+        for number, part in enumerate(parts)
+    ]
+
+
+def _rows(parts: list[_Part], column: NDArray) -> list[NDArray]:
+    return [column[part.order] for part in parts]
+
+
+def _parts(projection) -> list[_Part]:
+    """One part for each pair of populations that a projection connects (views and assemblies)."""
+    pre_groups, post_groups = _groups(projection.pre), _groups(projection.post)
+    pre, post = projection.columns["pre"], projection.columns["post"]
+    pre_bounds = np.cumsum([0] + [len(cells) for _, cells in pre_groups])
+    post_bounds = np.cumsum([0] + [len(cells) for _, cells in post_groups])
+    several = len(pre_groups) * len(post_groups) > 1
+    parts = []
+    for i, (pre_population, pre_cells) in enumerate(pre_groups):
+        for j, (post_population, post_cells) in enumerate(post_groups):
+            label = str(projection.label)
+            if several:
+                label = f"{label} [{pre_population.label}→{post_population.label}]"
+                inside = (pre >= pre_bounds[i]) & (pre < pre_bounds[i + 1])
+                inside &= (post >= post_bounds[j]) & (post < post_bounds[j + 1])
+                rows = np.flatnonzero(inside)
+            else:
+                rows = np.arange(len(pre))
+            source = pre_cells[pre[rows] - pre_bounds[i]]
+            target = post_cells[post[rows] - post_bounds[j]]
+            sort = np.argsort(source, kind="stable")
+            indptr = np.zeros(pre_population.size + 1, dtype=np.int64)
+            np.cumsum(np.bincount(source, minlength=pre_population.size), out=indptr[1:])
+            parts.append(
+                _Part(
+                    label,
+                    pre_population.index,
+                    post_population.index,
+                    indptr,
+                    target[sort].astype(np.int32),
+                    rows[sort],
+                )
+            )
+    return parts
+
+
+def _groups(cells: Any) -> list[tuple[Any, NDArray[np.int64]]]:
+    """The populations behind a population, view or assembly, and which of their cells."""
+    if isinstance(cells, common.Assembly):
+        return [group for part in cells.populations for group in _groups(part)]
+    if isinstance(cells, common.PopulationView):
+        return [(cells.grandparent, cells.index_in_grandparent(np.arange(cells.size)))]
+    return [(cells, np.arange(cells.size))]
+
+
+# --- Currents and recordings --------------------------------------------------------------------
+
+
+def _currents(cache: _Cache, source, now: int, until: int) -> list[InjectedCurrent]:
+    if not source.targets:
+        return []
+    times, amplitudes = source.lowered(now, until)
+    return [
+        cache.reuse(
+            (source, number),
+            (population, cells, times, amplitudes),
+            lambda population=population, cells=cells: InjectedCurrent(
+                population.index, cells, times, amplitudes
+            ),
+        )
+        for number, (population, cells) in enumerate(source.targets)
+    ]
+
+
+def _recordings(cache: _Cache, population) -> list[Recording]:
+    lowered = []
+    for variable, cells, interval in population.recorder.requests():
+        # Cells come as a new array each time; equal ones are replaced by those of the last run.
+        inputs = (tuple(cells.tolist()), interval)
+        lowered.append(
+            cache.reuse(
+                (population, variable),
+                inputs,
+                lambda variable=variable, cells=cells, interval=interval: Recording(
+                    population.index, variable, cells, interval
+                ),
+            )
+        )
+    return lowered

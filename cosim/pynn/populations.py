@@ -1,0 +1,232 @@
+"""Populations, views of them and assemblies: PyNN's, with parameters kept as arrays.
+
+In: what a script creates and sets. Out: arrays for :mod:`cosim.pynn.lowering`. An array is never
+changed in place: a change makes a new one, so an unchanged object means an unchanged value.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pyNN import common, errors
+from pyNN.parameters import LazyArray, ParameterSpace, simplify
+
+from cosim.pynn import simulator
+from cosim.pynn.celltypes import SUPPORTED_CELL_TYPES
+from cosim.pynn.draws import NumpyRNG
+from cosim.pynn.recording import Recorder
+from cosim.pynn.simulator import ID, POISSON, state
+from cosim.pynn.stimuli import GivenSpikes, PoissonSpikes
+from hwmodels.errors import UnsupportedError
+from hwmodels.network import SOURCE_CELL_TYPES
+
+
+def _one_a_cell(value: object, size: int, numeric: bool) -> NDArray:
+    """An array of one value a cell, from whatever PyNN evaluated."""
+    if numeric:
+        return np.broadcast_to(np.asarray(value, dtype=np.float64), (size,)).copy()
+    values = np.empty(size, dtype=object)
+    # Spike trains: objects, which NumPy must not take apart.
+    values[:] = list(value) if isinstance(value, (list, np.ndarray)) else [value] * size
+    for train in values:
+        if np.any(np.diff(train.value) < 0):
+            raise errors.InvalidParameterValueError(f"spike times must ascend, got {train.value}")
+    return values
+
+
+class _Cells:
+    """What a population and a view of one have in common. Indices are those of the population."""
+
+    _simulator = simulator
+
+    def _parent_population(self) -> Population:
+        raise NotImplementedError
+
+    def _parent_indices(self) -> NDArray[np.int64]:
+        raise NotImplementedError
+
+    def _get_view(self, selector, label=None):
+        return PopulationView(self, selector, label)
+
+    def _check_names(self, names, valid) -> None:
+        for name in names:
+            if name not in valid:
+                celltype = self.celltype.__class__.__name__
+                raise errors.NonExistentParameterError(name, celltype, list(valid))
+
+    def _get_parameters(self, *names):
+        self._check_names(names, self.celltype.get_parameter_names())
+        return self._get_native_parameters(*names)
+
+    def _get_native_parameters(self, *names):
+        stored, indices = self._parent_population()._parameters, self._parent_indices()
+        values = {name: simplify(stored[name][indices]) for name in names}
+        return ParameterSpace(values, shape=(self.size,))
+
+    def _set_parameters(self, parameter_space) -> None:
+        """Called by PyNN for every change of parameters."""
+        parameter_space.evaluate(mask=self._mask_local, simplify=False)
+        stored, indices = self._parent_population()._parameters, self._parent_indices()
+        for name, value in parameter_space.as_dict().items():
+            values = stored[name].copy()
+            values[indices] = _one_a_cell(value, self.size, values.dtype != object)
+            stored[name] = values
+
+    def _set_initial_value_array(self, variable, initial_values) -> None:
+        """Called by PyNN for every change of initial values."""
+        self._check_names([variable], self.celltype.default_initial_values)
+        population = self._parent_population()
+        if state.step and self.size != population.size:
+            raise UnsupportedError(
+                f"population {population.label!r}: {variable} can be set for some of the cells "
+                "only before the first run() or after reset(); set it for the whole population"
+            )
+        given = initial_values._partially_evaluate(self._mask_local, simplify=False)
+        values = population._initial.get(variable, np.zeros(population.size)).copy()
+        values[self._parent_indices()] = _one_a_cell(given, self.size, True)
+        population._initial[variable] = values
+
+    def initialize(self, **initial_values):  # noqa: D102 (PyNN's docstring, below)
+        population = self._parent_population()
+        for variable, value in initial_values.items():
+            lazy = LazyArray(value, shape=(self.size,), dtype=float)
+            self._set_initial_value_array(variable, lazy)
+            # Keep the values and not the rule: a rule would draw again.
+            population.initial_values[variable] = LazyArray(
+                simplify(population._initial[variable]), shape=(population.size,), dtype=float
+            )
+
+    initialize.__doc__ = common.BasePopulation.initialize.__doc__
+
+    def _set_cell_initial_value(self, id, variable, value):
+        index = self._parent_population().id_to_index(id)
+        self._parent_population()[index : index + 1].initialize(**{variable: value})
+
+    def sample(self, n, rng=None):
+        """A view of ``n`` cells chosen at random."""
+        return super().sample(n, rng or NumpyRNG())
+
+    def inject(self, current_source, location=None):
+        """Connect a current source to all cells."""
+        if location is not None:
+            raise NotImplementedError("cells have no locations here: all are points")
+        super().inject(current_source)
+
+    def get_data(
+        self, variables="all", gather=True, clear=False, annotations=None, locations=None
+    ):  # noqa: D102 (PyNN's docstring, below)
+        return self.recorder.get(
+            variables, gather, self._record_filter, clear, annotations, locations
+        )
+
+    get_data.__doc__ = common.BasePopulation.get_data.__doc__
+
+
+class Assembly(common.Assembly):
+    __doc__ = common.Assembly.__doc__
+    _simulator = simulator
+
+    def __init__(self, *populations, **kwargs):
+        kwargs.setdefault("label", f"assembly{state.assemblies}")
+        super().__init__(*populations, **kwargs)
+        state.assemblies += 1
+
+    def sample(self, n, rng=None):
+        """An assembly of ``n`` cells chosen at random."""
+        return super().sample(n, rng or NumpyRNG())
+
+
+class PopulationView(_Cells, common.PopulationView):
+    __doc__ = common.PopulationView.__doc__
+    _assembly_class = Assembly
+
+    def _parent_population(self):
+        return self.grandparent
+
+    def _parent_indices(self):
+        return self.index_in_grandparent(np.arange(self.size))
+
+    @property
+    def initial_values(self):
+        """Of the cells of this view, by variable."""
+        indices = self._parent_indices()
+        return {
+            name: LazyArray(simplify(values[indices]), shape=(self.size,), dtype=float)
+            for name, values in self._parent_population()._initial.items()
+        }
+
+
+class Population(_Cells, common.Population):
+    __doc__ = common.Population.__doc__
+    _recorder_class = Recorder
+    _assembly_class = Assembly
+
+    def __init__(
+        self, size, cellclass, cellparams=None, structure=None, initial_values=None, label=None
+    ):
+        self._initial: dict[str, NDArray[np.float64]] = {}
+        if label is None:
+            label = f"population{len(state.populations)}"
+        if isinstance(cellclass, type) and cellparams is None:
+            cellparams = {}
+        super().__init__(size, cellclass, cellparams, structure, initial_values or {}, label)
+        self.index = len(state.populations)
+        state.populations.append(self)
+        self.restart()
+
+    def _parent_population(self):
+        return self
+
+    def _parent_indices(self):
+        return slice(None)
+
+    def _create_cells(self) -> None:
+        """Called by PyNN when a population is made."""
+        if not self.celltype.translations or type(self.celltype).__name__ not in (
+            SUPPORTED_CELL_TYPES
+        ):
+            raise UnsupportedError(
+                f"population {self.label!r}: cells must be of one of the types of cosim.pynn "
+                f"({', '.join(SUPPORTED_CELL_TYPES)}), not {type(self.celltype).__name__} of "
+                f"{type(self.celltype).__module__}"
+            )
+        if self.size < 1:
+            raise ValueError(f"population {self.label!r}: size must be >= 1, got {self.size}")
+        first = state.id_counter
+        self.all_cells = np.empty(self.size, dtype=object)
+        self.all_cells[:] = [ID(n) for n in range(first, first + self.size)]
+        for cell in self.all_cells:
+            cell.parent = self
+        state.id_counter += self.size
+        self._mask_local = np.ones(self.size, dtype=bool)
+        space = self.celltype.native_parameters
+        space.shape = (self.size,)
+        space.evaluate(mask=self._mask_local, simplify=False)
+        self._parameters = {
+            name: _one_a_cell(value, self.size, name != "spike_times")
+            for name, value in space.as_dict().items()
+        }
+
+    # --- For lowering ---------------------------------------------------------------------------
+
+    def restart(self) -> None:
+        """Begin again at time 0 (after ``reset``); Poisson spikes are drawn anew."""
+        self._stimulus = None
+
+    @property
+    def is_source(self) -> bool:
+        """Whether the spikes are given and not computed."""
+        return type(self.celltype).__name__ in SOURCE_CELL_TYPES
+
+    def stimulus(self, now: int, until: int):
+        """The spikes of a source population, at least up to step ``until``; None for others."""
+        if not self.is_source:
+            return None
+        if self._stimulus is None:
+            poisson = type(self.celltype).__name__ == "SpikeSourcePoisson"
+            self._stimulus = (
+                PoissonSpikes(self.size, state.draws(POISSON, self.index))
+                if poisson
+                else GivenSpikes()
+            )
+        return self._stimulus.trains(self._parameters, now, until, state.dt)
