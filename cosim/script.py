@@ -46,7 +46,7 @@ BACKENDS = (
 )
 
 #: A script that mentions one of these takes the name of its backend from the command line.
-_TAKES_BACKEND = re.compile(r"\bget_(simulator|script_args)\b")
+_TAKES_BACKEND = re.compile(r"""\bget_(simulator|script_args)\b|["']pyNN\.(%|\{|["'])""")
 
 
 class ScriptError(ModelError):
@@ -129,7 +129,7 @@ def _read(path: Path) -> str:
 
 
 def _arguments(argv: Sequence[str], source: str) -> list[str]:
-    """The arguments, with the backend's name in front where the script wants one and has none."""
+    """Put the backend's name in front of the arguments where the script wants one."""
     names = {backend.rpartition(".")[2] for backend in BACKENDS}
     if _TAKES_BACKEND.search(source) and not names.intersection(argv):
         return ["cosim", *argv]
@@ -142,8 +142,13 @@ def _execute(path: Path) -> None:
     except SystemExit as error:
         if error.code is None or error.code == 0:
             return
-        status = f"with status {error.code}" if isinstance(error.code, int) else f": {error.code}"
-        raise ScriptError(f"{_where(path, error)}: the script exited {status}") from error
+        how = f"exited with status {error.code}"
+        if not isinstance(error.code, int):
+            how = f"exited: {' '.join(str(error.code).split())}"
+        given = " ".join(sys.argv[1:]) or "none"
+        raise ScriptError(
+            f"{_where(path, error)}: the script {how} (its arguments: {given})"
+        ) from error
     except Exception as error:
         text = " ".join(str(error).split())
         if not isinstance(error, ModelError):
@@ -152,7 +157,7 @@ def _execute(path: Path) -> None:
 
 
 def _where(path: Path, error: BaseException) -> str:
-    """The innermost line of the script itself that led to an error."""
+    """Find the innermost line of the script itself that led to an error."""
     line = None
     traceback = error.__traceback__
     while traceback is not None:

@@ -18,8 +18,10 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.errors import ModelError
+from hwmodels.mapping import Placement
 from hwmodels.network import Network
-from hwmodels.result import HardwareReport
+from hwmodels.result import PACKET, HardwareReport
 
 
 class Arrivals(NamedTuple):
@@ -36,6 +38,40 @@ class Arrivals(NamedTuple):
 
     projection: int
     synapses: NDArray[np.int64]
+
+
+class Transit(NamedTuple):
+    """Packets whose spikes do not act at their time; all :data:`hwmodels.result.PACKET` rows.
+
+    Attributes
+    ----------
+    held : structured array
+        Sent in this step and still under way at its end; a later ``arrived`` will name them.
+    arrived : structured array
+        Sent in an earlier step and held since, arrived in this one.
+    delayed : structured array
+        Sent in this step, and known to arrive ``late_steps`` steps later.
+    lost : structured array
+        Sent in this step and dropped.
+    """
+
+    held: NDArray
+    arrived: NDArray
+    delayed: NDArray
+    lost: NDArray
+
+    @classmethod
+    def of(
+        cls,
+        held: NDArray | None = None,
+        arrived: NDArray | None = None,
+        delayed: NDArray | None = None,
+        lost: NDArray | None = None,
+    ) -> Transit | None:
+        """Those given, or None when there is no such packet at all."""
+        none = np.empty(0, dtype=PACKET)
+        parts = [none if part is None else part for part in (held, arrived, delayed, lost)]
+        return cls(*parts) if any(len(part) for part in parts) else None
 
 
 class Neurons(Protocol):
@@ -80,7 +116,7 @@ class Transport(Protocol):
 
     def step(
         self, step: int, fired: NDArray[np.int64], active: NDArray[np.bool_] | None
-    ) -> NDArray | None:
+    ) -> Transit | None:
         """Carry the spikes of one step.
 
         Parameters
@@ -94,9 +130,8 @@ class Transport(Protocol):
 
         Returns
         -------
-        structured array of :data:`hwmodels.result.PACKET` or None
-            The packets of this step that are late (``late_steps`` > 0) or lost
-            (``arrive_ps`` < 0); None when every packet acts on time.
+        Transit or None
+            The packets that do not act on time; None when every packet does.
         """
         ...
 
@@ -123,8 +158,15 @@ class Chip(Protocol):
     effects: tuple[str, ...]
     all_effects: tuple[str, ...]
 
-    def translate(self, network: Network) -> Translation:
+    def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network as the chip represents it, with what that cost.
+
+        Parameters
+        ----------
+        network : Network
+        since : Translation, optional
+            Of the network at the start of a run in which it has changed since; number formats
+            are those chosen then.
 
         Raises
         ------
@@ -134,7 +176,7 @@ class Chip(Protocol):
         """
         ...
 
-    def map(self, network: Network) -> Any:
+    def map(self, translation: Translation) -> Placement:
         """Place a translated network on cores.
 
         Raises
@@ -144,7 +186,7 @@ class Chip(Protocol):
         """
         ...
 
-    def neurons(self, network: Network) -> Neurons:
+    def neurons(self, translation: Translation) -> Neurons:
         """The chip's own arithmetic for a translated network.
 
         Raises
@@ -154,8 +196,8 @@ class Chip(Protocol):
         """
         ...
 
-    def transport(self, network: Network, mapping: Any) -> Transport:
-        """The chip's fabric for a mapped network."""
+    def transport(self, translation: Translation, placement: Placement) -> Transport:
+        """The chip's fabric for a placed network."""
         ...
 
 
@@ -170,23 +212,26 @@ class Translation(NamedTuple):
         One row for each quantity that was changed.
     counts : mapping of str to int
         What was rounded or clipped on the way.
+    formats : mapping
+        The chip's own number formats, by population.
     """
 
     network: Network
     quantisation: NDArray
     counts: Mapping[str, int]
+    formats: Mapping[int, Any]
 
 
-def choose_effects(requested: str | Iterable[str] | None, available: Sequence[str]) -> tuple:
+def choose_effects(
+    requested: str | Iterable[str] | None, available: Sequence[str]
+) -> tuple[str, ...]:
     """Effects by name: ``"all"`` (or None), ``"none"``, ``"a+b"`` or a sequence of names.
 
     Raises
     ------
-    ValueError
+    ModelError
         For a name that is not available.
     """
-    from hwmodels.errors import ModelError
-
     if requested is None or requested == "all":
         return tuple(available)
     if requested == "none":

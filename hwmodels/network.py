@@ -255,6 +255,20 @@ class Network:
         """SHA-256 over every array and name, stable across processes and machines."""
         return archive.content_hash(self)
 
+    def rounding(self) -> dict[str, int]:
+        """How many delays and source spikes the grid moves; what it does not move is left out."""
+        dt = self.timestep_ms
+        delays = sum(
+            count_rounded(p.delay_ms, to_delay_steps(p.delay_ms, dt), dt) for p in self.projections
+        )
+        stimuli = sum(
+            count_rounded(p.stimulus.times_ms, to_steps(p.stimulus.times_ms, dt), dt)
+            for p in self.populations
+            if p.stimulus is not None
+        )
+        named = {"delays rounded to the grid": delays, "source spikes rounded to the grid": stimuli}
+        return {name: count for name, count in named.items() if count}
+
     def with_all_spikes_recorded(self) -> Network:
         """The same network with the spikes of every population recorded."""
         spikes = tuple(

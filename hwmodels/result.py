@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from hwmodels import archive
 
 #: One row a packet. ``source`` is a global cell number, ``*_ps`` count from the start of the run;
-#: ``arrive_ps`` is when the destination core has the packet (-1: dropped), ``late_steps`` by how
-#: many steps it acted after its time.
+#: ``arrive_ps`` is when the destination core has the packet (-1: dropped or still under way),
+#: ``late_steps`` how many steps after the one it was sent in.
 PACKET = np.dtype(
     [
         ("step", np.int32),
@@ -104,6 +104,7 @@ class Trace:
     interval_ms : float
         Sample ``k`` was taken at ``k * interval_ms``.
     values : float64, shape (samples, n)
+        NaN while the recording was off.
     """
 
     population: int

@@ -25,13 +25,12 @@ from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 from cosim.engines import Progress
 from cosim.engines.cells import CellModel, cell_model
 from hwmodels.chip import Arrivals
+from hwmodels.currents import CurrentSchedule
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.network import (
-    InjectedCurrent,
     Network,
     Population,
     Projection,
-    count_rounded,
     to_delay_steps,
     to_steps,
 )
@@ -124,7 +123,7 @@ class Brian2Simulation:
             "brian2",
             self._network,
             max(self._step, 0),
-            counts=_rounding(self._network),
+            counts=self._network.rounding(),
             host_seconds=self._host_seconds,
         )
 
@@ -152,7 +151,7 @@ class Brian2Cells:
             model = cell_model(population.celltype, population.label)
             if population.size:
                 self.groups[index] = _Group(population, model, network.timestep_ms, self._clock)
-        self._currents = _CurrentSchedule(network, self.groups)
+        self._currents = CurrentSchedule(network)
 
     @property
     def clock(self) -> brian2.Clock:
@@ -161,7 +160,9 @@ class Brian2Cells:
 
     def advance(self, step: int) -> dict[int, NDArray[np.int32]]:
         """Take all cells to time ``step``; return who fires, for each population."""
-        self._currents.apply(step - 1)
+        for index, total in (self._currents.change(step - 1) or {}).items():
+            if index in self.groups:
+                self.groups[index].arrays["i_inj"][:] = total
         fired = {}
         for index, group in self.groups.items():
             spiking = group.advance()
@@ -178,7 +179,7 @@ class Brian2Cells:
         for index, group in self.groups.items():
             group.update(network.populations[index], network.timestep_ms)
         if network.currents is not self._network.currents:
-            self._currents = _CurrentSchedule(network, self.groups)
+            self._currents = CurrentSchedule(network)
         self._network = network
 
 
@@ -363,35 +364,6 @@ class Brian2Neurons:
         return {}
 
 
-class _CurrentSchedule:
-    """Injected currents as changes at steps, applied to the groups' ``i_inj``."""
-
-    def __init__(self, network: Network, groups: Mapping[int, _Group]) -> None:
-        self._groups = groups
-        self._sources = [c for c in network.currents if c.population in groups]
-        self._steps = [to_steps(c.times_ms, network.timestep_ms) for c in self._sources]
-        touched: dict[int, list[int]] = {}
-        for k, source in enumerate(self._sources):
-            touched.setdefault(source.population, []).append(k)
-        self._touched = touched
-        self._changes = {int(step) for steps in self._steps for step in steps}
-        self._first = True
-
-    def apply(self, step: int) -> None:
-        """Set the currents that flow from time ``step`` to the next."""
-        if not self._first and step not in self._changes:
-            return
-        self._first = False
-        for population, sources in self._touched.items():
-            total = self._groups[population].arrays["i_inj"]
-            total[:] = 0
-            for k in sources:
-                current: InjectedCurrent = self._sources[k]
-                position = int(np.searchsorted(self._steps[k], step, side="right")) - 1
-                if position >= 0:
-                    np.add.at(total, current.cells, current.amplitudes_nA[position])
-
-
 def _spike_source(size: int, clock: brian2.Clock) -> brian2.SpikeGeneratorGroup:
     """A group that never spikes by itself; its pathways are given their spikes."""
     return brian2.SpikeGeneratorGroup(
@@ -410,25 +382,12 @@ def _events_by_step(
         steps, cells = population.stimulus.events(network.timestep_ms)
         first = int(np.searchsorted(steps, after, side="right"))
         steps, cells = steps[first:], cells[first:]
+        if not len(steps):
+            continue
         starts = np.flatnonzero(np.diff(steps, prepend=-1))
         for start, end in zip(starts, [*starts[1:], len(steps)], strict=True):
             schedule.setdefault(int(steps[start]), []).append((index, cells[start:end]))
     return schedule
-
-
-def _rounding(network: Network) -> dict[str, int]:
-    """How many delays and source spikes the grid moved."""
-    dt = network.timestep_ms
-    delays = sum(
-        count_rounded(p.delay_ms, to_delay_steps(p.delay_ms, dt), dt) for p in network.projections
-    )
-    stimuli = sum(
-        count_rounded(p.stimulus.times_ms, to_steps(p.stimulus.times_ms, dt), dt)
-        for p in network.populations
-        if p.stimulus is not None
-    )
-    named = {"delays rounded to the grid": delays, "source spikes rounded to the grid": stimuli}
-    return {name: count for name, count in named.items() if count}
 
 
 @contextmanager

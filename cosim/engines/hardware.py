@@ -70,15 +70,15 @@ class HardwareEngine:
         """Translate, map and prepare a network."""
         return HardwareSimulation(self, network)
 
-    def neurons(self, network: Network) -> Neurons:
+    def neurons(self, translation: Translation) -> Neurons:
         """The neurons this engine was asked for, for a translated network."""
         if self._trace is not None:
-            return ReplayedNeurons(network, self._trace)
+            return ReplayedNeurons(translation.network, self._trace)
         if self._neurons == "exact" or "arithmetic" not in self.chip.effects:
             from cosim.engines.brian2 import Brian2Neurons
 
-            return Brian2Neurons(network)
-        return self.chip.neurons(network)
+            return Brian2Neurons(translation.network)
+        return self.chip.neurons(translation)
 
 
 class HardwareSimulation:
@@ -89,10 +89,13 @@ class HardwareSimulation:
         self._engine = engine
         self._network = network
         self._translation: Translation = engine.chip.translate(network)
-        translated = self._translation.network
-        mapping = engine.chip.map(translated)
+        self._started = self._translation
+        placement = engine.chip.map(self._translation)
         self._run = LockstepRun(
-            translated, engine.neurons(translated), engine.chip.transport(translated, mapping)
+            self._translation.network,
+            engine.neurons(self._translation),
+            engine.chip.transport(self._translation, placement),
+            placement.core_of,
         )
         self._host_seconds = time.perf_counter() - started
 
@@ -100,13 +103,13 @@ class HardwareSimulation:
         """Execute up to and including ``until_step`` of the network's own grid."""
         started = time.perf_counter()
         if network is not self._network:
-            self._translation = self._engine.chip.translate(network)
-            self._run.update(self._translation.network)
+            self._translation = self._engine.chip.translate(network, since=self._started)
             self._network = network
+        translated = self._translation.network
         # The chip may count in longer steps than the script.
-        ratio = network.timestep_ms / self._translation.network.timestep_ms
+        ratio = network.timestep_ms / translated.timestep_ms
         scaled = None if progress is None else lambda step: progress(round(step / ratio))
-        self._run.advance(round(until_step * ratio), scaled)
+        self._run.advance(translated, round(until_step * ratio), scaled)
         self._host_seconds += time.perf_counter() - started
 
     def result(self) -> Result:

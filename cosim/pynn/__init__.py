@@ -49,6 +49,7 @@ from cosim.pynn.control import (
     run_for,
     run_until,
     set,
+    set_number_of_neurons_per_core,
     setup,
 )
 from cosim.pynn.draws import NativeRNG, NumpyRNG, RandomDistribution
@@ -58,7 +59,12 @@ from cosim.pynn.projections import Projection
 from cosim.pynn.recording import Recorder, get_io
 from cosim.pynn.simulator import state
 from cosim.pynn.synapses import StaticSynapse
-from cosim.pynn.unsupported import unsupported_models
+from cosim.pynn.unsupported import (
+    native_cell_type,
+    native_electrode_type,
+    native_synapse_type,
+    unsupported_models,
+)
 
 name = simulator.name
 

@@ -7,6 +7,7 @@ its name here, teach the engines its equations, and it appears everywhere; all o
 
 from __future__ import annotations
 
+from pyNN.models import BaseModelType
 from pyNN.standardmodels import build_translations, cells
 
 #: Everything the engines compute, and the sources they are fed from.
@@ -23,13 +24,13 @@ SUPPORTED_CELL_TYPES = (
 )
 
 
-def identity(model: type) -> dict:
-    """Translations that leave every parameter as it is."""
+def identity(model: type[BaseModelType]) -> dict:
+    """Return translations that leave every parameter as it is."""
     return build_translations(*((name, name) for name in model.default_parameters))
 
 
-def supported(model: type, module: str, **attributes) -> type:
-    """The class of this backend for one of PyNN's standard models."""
+def supported(model: type[BaseModelType], module: str, **attributes) -> type:
+    """Make this backend's class for one of PyNN's standard models."""
     body = {"__doc__": model.__doc__, "__module__": module, "translations": identity(model)}
     return type(model.__name__, (model,), body | attributes)
 

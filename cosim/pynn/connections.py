@@ -36,7 +36,7 @@ class Connections:
         self._length += len(pre)
 
     def __getitem__(self, name: str) -> NDArray:
-        """A whole column; not to be changed in place."""
+        """Return a whole column; not to be changed in place."""
         if self._chunks:
             self._join()
         return self._columns[name]
@@ -66,7 +66,7 @@ class Connections:
 
     def _extend(self, name: str, parts: list, lengths: NDArray, dtype: type) -> None:
         if not any(np.ndim(part) for part in parts):
-            joined = np.repeat(np.asarray(parts, dtype=dtype), lengths)
+            joined: NDArray = np.repeat(np.asarray(parts, dtype=dtype), lengths)
         else:
             joined = np.empty(int(lengths.sum()), dtype=dtype)
             end = 0

@@ -10,15 +10,14 @@ so the connectivity, weights and delays equal those of any other PyNN backend wi
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
-from functools import lru_cache
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from pyNN import connectors, errors, random
 from pyNN.parameters import LazyArray
-from pyNN.standardmodels import StandardSynapseType
 
+from cosim.pynn import draws
 from hwmodels.errors import NetworkError, UnsupportedError
 
 #: Distributions of which n numbers at once are the same as n numbers in several calls. The
@@ -39,19 +38,18 @@ def connect(connector: connectors.Connector, projection) -> None:
     UnsupportedError
         For a connector that PyNN declares and does not implement.
     """
-    if connector.location_selector is not None:
+    if getattr(connector, "location_selector", None) is not None:
         raise UnsupportedError(
             f"projection {projection.label!r}: location_selector needs cells with several "
             "compartments, and all cells here are points"
         )
-    if isinstance(connector, connectors.MapConnector):
-        # A copy of the class's own type, with the loop over columns replaced.
-        by_columns = copy.copy(connector)
-        by_columns.__class__ = _over_columns(type(connector))
-        connector = by_columns
+    fill = _WHOLE.get(type(connector), type(connector).connect)
+    if getattr(type(connector), "_standard_connect", None) is _PYNNS_LOOP:
+        # A copy of the connector, of its own class but for the loop over postsynaptic cells.
+        connector = copy.copy(connector)
+        connector.__class__ = _over_columns(type(connector))
     try:
-        fast = _WHOLE.get(type(connector).__mro__[1] if _is_copy(connector) else type(connector))
-        (fast or type(connector).connect)(connector, projection)
+        fill(connector, projection)
     except NotImplementedError as error:
         raise UnsupportedError(
             f"projection {projection.label!r}: PyNN does not implement "
@@ -59,15 +57,8 @@ def connect(connector: connectors.Connector, projection) -> None:
         ) from error
 
 
-@lru_cache(maxsize=None)
 def _over_columns(connector_type: type) -> type:
     return type(connector_type.__name__, (connector_type,), {"_standard_connect": _columns_connect})
-
-
-def _is_copy(connector: connectors.Connector) -> bool:
-    return "_standard_connect" in vars(type(connector)) and isinstance(
-        connector, connectors.MapConnector
-    )
 
 
 # --- The loop over postsynaptic cells -----------------------------------------------------------
@@ -90,7 +81,7 @@ def _columns_connect(
 
 
 def _as_indices(mask, size: int) -> NDArray[np.int64]:
-    """Presynaptic indices from all that PyNN allows: True, a mask (even of 0 dimensions), a list."""
+    """Presynaptic indices from what PyNN allows: True, a mask (even of 0 dimensions), a list."""
     if mask is True:
         return np.arange(size)
     mask = np.atleast_1d(mask)
@@ -177,6 +168,20 @@ def _fixed_probability(connector, projection) -> None:
     _add(connector, projection, np.concatenate(sources), np.concatenate(targets))
 
 
+def _fixed_total_number(connector, projection) -> None:
+    if not isinstance(connector.n, int) or type(connector.rng) not in _NUMPY_RNGS:
+        type(connector).connect(connector, projection)
+        return
+    # As PyNN draws: how many (all of them, in one process), then source and target in turn.
+    n = int(connector.rng.next(1, "binomial", {"n": connector.n, "p": 1.0})[0])
+    draw = connector.rng.rng.randint
+    n_pre, n_post = projection.shape
+    pairs = np.array([(draw(0, n_pre), draw(0, n_post)) for _ in range(n)], dtype=np.int64)
+    pairs = pairs.reshape(-1, 2)
+    order = np.argsort(pairs[:, 1], kind="stable")
+    _add(connector, projection, pairs[order, 0], pairs[order, 1])
+
+
 def _csa(connector, projection) -> None:
     if connectors.csa.arity(connector.cset) != 2:
         type(connector).connect(connector, projection)
@@ -210,46 +215,47 @@ def _from_list(connector, projection) -> None:
             raise ValueError(f"{name} is not a valid parameter for {kind}")
     if rows.size == 0:
         return
-    for column, size, side in ((0, projection.pre.size, "source"), (1, projection.post.size, "target")):
+    for column, size, side in (
+        (0, projection.pre.size, "source"),
+        (1, projection.post.size, "target"),
+    ):
         if rows[:, column].max() >= size or rows[:, column].min() < 0:
             raise errors.ConnectionError(f"{side} index out of range")
     # The order is PyNN's: its sort is not stable.
     rows = connector.conn_list = rows[np.argsort(rows[:, 1])]
     pre, post = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
-    given = {name: rows[:, k].astype(float) for k, name in enumerate(connector.column_names, 2)}
-    rest = projection.synapse_type.parameter_space
-    if all(lazy.is_homogeneous for name, lazy in rest.items() if name not in given):
-        parameters = _list_parameters(projection, given, len(rows))
-    else:
-        # PyNN evaluates the others target by target, each time from a fresh copy.
-        starts = np.flatnonzero(np.diff(post, prepend=-1))
-        parts = [
-            _list_parameters(projection, {n: v[begin:end] for n, v in given.items()}, end - begin)
-            for begin, end in zip(starts, np.append(starts[1:], len(post)), strict=True)
-        ]
-        parameters = {n: np.concatenate([part[n] for part in parts]) for n in parts[0]}
-    for name, values in parameters.items():
-        if np.any(np.isnan(values)):
+    starts = np.flatnonzero(np.diff(post, prepend=-1))
+    parameters = {}
+    for name, lazy in connector._parameters_from_synapse_type(projection).items():
+        if name in connector.column_names:
+            column = 2 + list(connector.column_names).index(name)
+            parameters[name] = rows[:, column].astype(np.float64)
+        elif isinstance(lazy.base_value, random.RandomDistribution):
+            parameters[name] = _draw_for_targets(lazy, starts, len(rows))
+        else:
+            parameters[name] = _evaluate(lazy, pre, post, starts, projection.shape)
+        if np.any(np.isnan(parameters[name])):
             raise NetworkError(f"projection {projection.label!r}: {name} is not a number (NaN)")
     projection.add_connections(pre, post, parameters)
 
 
-def _list_parameters(projection, given: dict, length: int) -> dict[str, NDArray[np.float64]]:
-    synapse = projection.synapse_type
-    space = copy.deepcopy(synapse.parameter_space)
-    space.shape = (length,)
-    space.update(**given)
-    if isinstance(synapse, StandardSynapseType):
-        space = synapse.translate(space)
-    space.evaluate()
-    return {name: np.broadcast_to(value, (length,)) for name, value in space.as_dict().items()}
+def _draw_for_targets(lazy: LazyArray, starts: NDArray, length: int) -> NDArray[np.float64]:
+    """Random parameters of listed connections: PyNN starts each target with a fresh copy."""
+    values = np.empty(length)
+    for begin, end in zip(starts, np.append(starts[1:], length), strict=True):
+        fresh = copy.deepcopy(lazy)
+        fresh.shape = (int(end - begin),)
+        values[begin:end] = fresh.evaluate()
+    return values
 
 
-_NUMPY_RNGS: Iterable[type] = (random.NumpyRNG,)
+_PYNNS_LOOP = connectors.MapConnector._standard_connect
+_NUMPY_RNGS = (random.NumpyRNG, draws.NumpyRNG)
 _WHOLE: dict[type, Callable] = {
     connectors.OneToOneConnector: _one_to_one,
     connectors.AllToAllConnector: _all_to_all,
     connectors.FixedProbabilityConnector: _fixed_probability,
+    connectors.FixedTotalNumberConnector: _fixed_total_number,
     connectors.CSAConnector: _csa,
     connectors.FromListConnector: _from_list,
     connectors.FromFileConnector: _from_file,

@@ -1,4 +1,8 @@
-"""Setting up, running and resetting: the functions of PyNN's API that control a simulation."""
+"""Setting up, running and resetting: the functions of PyNN's API that control a simulation.
+
+In: a script's calls. Out: changes of the :data:`~cosim.pynn.simulator.state`. What can be PyNN's
+own function is PyNN's own; nothing here knows how a network is stored or lowered.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +36,13 @@ SEED_OPTIONS = (
 
 #: Options of NEST's, NEURON's, Brian2's and SpiNNaker's ``setup`` that mean nothing here.
 FOREIGN_OPTIONS = frozenset(
-    "threads verbosity spike_precision recording_precision rng_type t_flush optimize "
-    "use_cvode cvode rtol atol default_maxstep usetotalarea quit_on_end mpi_rank num_processes "
-    "rank debug extra_params time_scale_factor n_chips_required n_boards_required report_time "
-    "database_socket_addresses hostname machine_json_path allow_violate_delay code_generation "
-    "parallel_safe file master_pop log_level hardware wafer useSystemSim".split()
+    """
+    threads verbosity spike_precision recording_precision rng_type t_flush optimize
+    use_cvode cvode rtol atol default_maxstep usetotalarea quit_on_end mpi_rank num_processes
+    rank debug extra_params time_scale_factor n_chips_required n_boards_required report_time
+    database_socket_addresses hostname machine_json_path allow_violate_delay code_generation
+    parallel_safe file master_pop log_level hardware wafer useSystemSim
+    """.split()  # noqa: SIM905
 )
 
 
@@ -82,7 +88,8 @@ def setup(
         raise NetworkError(f"time step must be > 0 ms, got {timestep}")
     common.setup(timestep, min_delay, max_delay=max_delay, **options)
     seeds = [options.pop(name) for name in SEED_OPTIONS if name in options]
-    ignored = [name for name in options if engine is None or name in FOREIGN_OPTIONS]
+    # Options of an engine need its name; those of other backends are never an engine's.
+    ignored = [n for n in options if not isinstance(engine, str) or n in FOREIGN_OPTIONS]
     if ignored:
         logger.warning("setup: ignored, not an option here: %s", ", ".join(ignored))
     state = simulator.state
@@ -141,6 +148,11 @@ def record_v(source, filename):
 def record_gsyn(source, filename):
     """Record synaptic conductances to a file (deprecated: use ``source.record``)."""
     return record(["gsyn_exc", "gsyn_inh"], source, filename)
+
+
+def set_number_of_neurons_per_core(*args, **kwargs) -> None:
+    """Accept what SpiNNaker scripts say about placement; the chip models place by themselves."""
+    logger.warning("set_number_of_neurons_per_core: ignored, chips are options of the engine here")
 
 
 def offer_as_pynn_backend(package: str) -> None:

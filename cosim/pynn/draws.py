@@ -27,9 +27,7 @@ class RandomDistribution(random.RandomDistribution):
     """As :class:`pyNN.random.RandomDistribution`; reproducible without an ``rng``."""
 
     def __init__(self, distribution, parameters_pos=None, rng=None, **parameters_named):
-        super().__init__(
-            distribution, parameters_pos, rng=rng or NumpyRNG(), **parameters_named
-        )
+        super().__init__(distribution, parameters_pos, rng=rng or NumpyRNG(), **parameters_named)
 
 
 for _class in (NumpyRNG, RandomDistribution):

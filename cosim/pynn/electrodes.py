@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyNN.parameters import ParameterSpace, Sequence
 from pyNN.standardmodels import StandardCurrentSource, electrodes
 
-from cosim.pynn.celltypes import supported
+from cosim.pynn.celltypes import identity
 from cosim.pynn.simulator import NOISE, state
 from hwmodels.errors import NetworkError
 from hwmodels.network import to_steps
@@ -49,7 +49,7 @@ class CurrentSource(StandardCurrentSource):
     # --- Parameters -----------------------------------------------------------------------------
 
     def set_native_parameters(self, parameters):
-        """Called by PyNN for every change of a parameter."""
+        """Change parameters (PyNN calls this)."""
         parameters.shape = (1,)
         parameters.evaluate(simplify=True)
         values = dict(self._values)
@@ -64,7 +64,7 @@ class CurrentSource(StandardCurrentSource):
         return dict(self._values)
 
     def _checked(self, values: dict) -> dict:
-        """The same parameters on the grid; raises an error for some that make no waveform."""
+        """Put parameters on the grid; raise an error for those that make no waveform."""
         return values
 
     # --- Injection ------------------------------------------------------------------------------
@@ -92,14 +92,14 @@ class CurrentSource(StandardCurrentSource):
         """Begin again at time 0 (after ``reset``); noise is drawn anew."""
         self._steps = np.empty(0, dtype=np.int64)
         self._amplitudes = np.empty(0)
-        self._lowered = None
+        self._lowered: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         # The waveform is valid up to and including this step; -1: parameters have changed.
         self._covered = -1
-        self._generator = None
+        self._generator: np.random.Generator | None = None
         self._noise = np.empty(0)
 
     def waveform(self, first: int, last: int) -> Changes:
-        """Changes from step ``first`` on, of which the first is at ``first`` itself.
+        """Return changes from step ``first`` on, of which the first is at ``first`` itself.
 
         Those after ``last`` may be left out when :attr:`extends`.
         """
@@ -122,8 +122,9 @@ class CurrentSource(StandardCurrentSource):
             self._lowered = (steps * state.dt, amplitudes)
 
     def lowered(self, now: int, until: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Times in ms and amplitudes in nA; the same arrays as before if nothing has changed."""
+        """Return times (ms) and amplitudes (nA); the same arrays as before if nothing changed."""
         self.extend(now, until)
+        assert self._lowered is not None
         return self._lowered
 
     def record(self):
@@ -151,16 +152,18 @@ def _on_off(values: dict) -> tuple[int, int]:
     return int(on), int(off)
 
 
-class DCSource(supported(electrodes.DCSource, __name__), CurrentSource):
+class DCSource(CurrentSource, electrodes.DCSource):  # noqa: D101 (PyNN's docstring)
     __doc__ = electrodes.DCSource.__doc__
+    translations = identity(electrodes.DCSource)
 
     def waveform(self, first: int, last: int) -> Changes:
-        """One pulse."""
+        """Return one pulse."""
         return _pulse(first, *_on_off(self._values), float(self._values["amplitude"]))
 
 
-class StepCurrentSource(supported(electrodes.StepCurrentSource, __name__), CurrentSource):
+class StepCurrentSource(CurrentSource, electrodes.StepCurrentSource):  # noqa: D101 (PyNN's docstring)
     __doc__ = electrodes.StepCurrentSource.__doc__
+    translations = identity(electrodes.StepCurrentSource)
 
     def _checked(self, values: dict) -> dict:
         times = np.asarray(values["times"], dtype=float)
@@ -177,7 +180,7 @@ class StepCurrentSource(supported(electrodes.StepCurrentSource, __name__), Curre
         return {"times": steps[last_of_equal] * state.dt, "amplitudes": amplitudes[last_of_equal]}
 
     def waveform(self, first: int, last: int) -> Changes:
-        """The steps as they were given."""
+        """Return the steps as they were given."""
         given = to_steps(self._values["times"], state.dt)
         amplitudes = self._values["amplitudes"]
         later = given > first
@@ -188,31 +191,35 @@ class StepCurrentSource(supported(electrodes.StepCurrentSource, __name__), Curre
         )
 
 
-class ACSource(supported(electrodes.ACSource, __name__), CurrentSource):
+class ACSource(CurrentSource, electrodes.ACSource):  # noqa: D101 (PyNN's docstring)
     __doc__ = electrodes.ACSource.__doc__
+    translations = identity(electrodes.ACSource)
     extends = True
 
     def waveform(self, first: int, last: int) -> Changes:
-        """A sample a step, the phase counted from the start."""
+        """Take a sample a step, the phase counted from the start."""
         on, off = _on_off(self._values)
         steps = np.arange(first, last + 1)
         since_start = (steps - on) * state.dt
-        angle = 2 * np.pi * (
-            self._values["frequency"] * since_start / 1000.0 + self._values["phase"] / 360.0
+        angle = (
+            2
+            * np.pi
+            * (self._values["frequency"] * since_start / 1000.0 + self._values["phase"] / 360.0)
         )
         wave = self._values["offset"] + self._values["amplitude"] * np.sin(angle)
         return steps, np.where((steps >= on) & (steps < off), wave, 0.0)
 
 
-class NoisyCurrentSource(supported(electrodes.NoisyCurrentSource, __name__), CurrentSource):
+class NoisyCurrentSource(CurrentSource, electrodes.NoisyCurrentSource):  # noqa: D101 (PyNN's docstring)
     __doc__ = electrodes.NoisyCurrentSource.__doc__
+    translations = identity(electrodes.NoisyCurrentSource)
     extends = True
 
     def waveform(self, first: int, last: int) -> Changes:
-        """One draw an interval. Splitting a run in two draws the same numbers."""
+        """Make one draw an interval. Splitting a run in two draws the same numbers."""
         on, off = _on_off(self._values)
         # The default of dt, 0.1 ms, means the time step where that is longer.
-        interval = max(1, int(to_steps(np.float64(self._values["dt"]), state.dt)))
+        interval = max(1, round(self._values["dt"] / state.dt))
         steps = np.arange(first, last + 1)
         number = np.maximum(steps - on, 0) // interval
         if self._generator is None:

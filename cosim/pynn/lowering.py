@@ -19,7 +19,7 @@ from hwmodels.network import InjectedCurrent, Network, Population, Projection, R
 
 
 def lower(state: Any, until_step: int) -> Network:
-    """The network as it is now, with its stimuli and currents up to ``until_step``.
+    """Lower the network as it is now, with its stimuli and currents up to ``until_step``.
 
     Raises
     ------
@@ -55,7 +55,7 @@ class _Cache:
     network: Network | None = None
 
     def reuse(self, key: Any, inputs: tuple, build) -> Any:
-        """What was built from the very same inputs, or else what is built from these now."""
+        """Return what was built from the very same inputs, or else build from these now."""
         known = self.lowered.get(key)
         if known is None or not _same(known[0], inputs):
             known = self.lowered[key] = (inputs, build())
@@ -63,7 +63,7 @@ class _Cache:
 
 
 def _cache(state: Any) -> _Cache:
-    """The cache belongs to the list of populations, which ``setup`` makes anew."""
+    """Find the cache; it belongs to the list of populations, which ``setup`` makes anew."""
     cached = getattr(state, "lowering", None)
     if cached is None or cached[0] is not state.populations:
         state.lowering = cached = (state.populations, _Cache())
@@ -201,7 +201,7 @@ def _parts(projection) -> list[_Part]:
 
 
 def _groups(cells: Any) -> list[tuple[Any, NDArray[np.int64]]]:
-    """The populations behind a population, view or assembly, and which of their cells."""
+    """Find the populations behind a population, view or assembly, and which of their cells."""
     if isinstance(cells, common.Assembly):
         return [group for part in cells.populations for group in _groups(part)]
     if isinstance(cells, common.PopulationView):

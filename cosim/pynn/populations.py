@@ -6,10 +6,13 @@ changed in place: a change makes a new one, so an unchanged object means an unch
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from pyNN import common, errors
-from pyNN.parameters import LazyArray, ParameterSpace, simplify
+from pyNN.parameters import ArrayParameter, LazyArray, ParameterSpace, simplify
 
 from cosim.pynn import simulator
 from cosim.pynn.celltypes import SUPPORTED_CELL_TYPES
@@ -21,23 +24,40 @@ from hwmodels.errors import UnsupportedError
 from hwmodels.network import SOURCE_CELL_TYPES
 
 
-def _one_a_cell(value: object, size: int, numeric: bool) -> NDArray:
-    """An array of one value a cell, from whatever PyNN evaluated."""
-    if numeric:
-        return np.broadcast_to(np.asarray(value, dtype=np.float64), (size,)).copy()
-    values = np.empty(size, dtype=object)
-    # Spike trains: objects, which NumPy must not take apart.
-    values[:] = list(value) if isinstance(value, (list, np.ndarray)) else [value] * size
-    for train in values:
+def _one_a_cell(lazy: Mapping[str, LazyArray], size: int) -> dict[str, NDArray]:
+    """Arrays of one value a cell: numbers, or objects where a value is itself a sequence."""
+    arrays: dict[str, NDArray] = {}
+    for name, values in lazy.items():
+        try:
+            # For one cell this may be a number and not an array; PyNN's own masks fail on that.
+            value = values.evaluate(simplify=False)
+        except ValueError as error:
+            raise errors.InvalidParameterValueError(f"{name}: {error}") from error
+        if isinstance(values.dtype, type) and issubclass(values.dtype, ArrayParameter):
+            arrays[name] = _sequences(value, size)
+        else:
+            number = np.asarray(value, dtype=np.float64)
+            arrays[name] = np.broadcast_to(number, (size,)).copy()
+    return arrays
+
+
+def _sequences(value: object, size: int) -> NDArray[np.object_]:
+    """Spike trains: objects, which NumPy must not take apart."""
+    trains = np.empty(size, dtype=object)
+    trains[:] = list(value) if isinstance(value, (list, np.ndarray)) else [value] * size
+    for train in trains:
         if np.any(np.diff(train.value) < 0):
             raise errors.InvalidParameterValueError(f"spike times must ascend, got {train.value}")
-    return values
+    return trains
 
 
-class _Cells:
+class _Cells(common.BasePopulation):
     """What a population and a view of one have in common. Indices are those of the population."""
 
     _simulator = simulator
+    celltype: Any
+    recorder: Any
+    size: int
 
     def _parent_population(self) -> Population:
         raise NotImplementedError
@@ -61,19 +81,18 @@ class _Cells:
     def _get_native_parameters(self, *names):
         stored, indices = self._parent_population()._parameters, self._parent_indices()
         values = {name: simplify(stored[name][indices]) for name in names}
-        return ParameterSpace(values, shape=(self.size,))
+        return ParameterSpace(values, self.celltype.get_schema(), shape=(self.size,))
 
     def _set_parameters(self, parameter_space) -> None:
-        """Called by PyNN for every change of parameters."""
-        parameter_space.evaluate(mask=self._mask_local, simplify=False)
+        """Change parameters (PyNN calls this)."""
         stored, indices = self._parent_population()._parameters, self._parent_indices()
-        for name, value in parameter_space.as_dict().items():
+        for name, value in _one_a_cell(parameter_space, self.size).items():
             values = stored[name].copy()
-            values[indices] = _one_a_cell(value, self.size, values.dtype != object)
+            values[indices] = value
             stored[name] = values
 
     def _set_initial_value_array(self, variable, initial_values) -> None:
-        """Called by PyNN for every change of initial values."""
+        """Change initial values (PyNN calls this)."""
         self._check_names([variable], self.celltype.default_initial_values)
         population = self._parent_population()
         if state.step and self.size != population.size:
@@ -81,12 +100,13 @@ class _Cells:
                 f"population {population.label!r}: {variable} can be set for some of the cells "
                 "only before the first run() or after reset(); set it for the whole population"
             )
-        given = initial_values._partially_evaluate(self._mask_local, simplify=False)
         values = population._initial.get(variable, np.zeros(population.size)).copy()
-        values[self._parent_indices()] = _one_a_cell(given, self.size, True)
+        values[self._parent_indices()] = _one_a_cell({variable: initial_values}, self.size)[
+            variable
+        ]
         population._initial[variable] = values
 
-    def initialize(self, **initial_values):  # noqa: D102 (PyNN's docstring, below)
+    def initialize(self, **initial_values):
         population = self._parent_population()
         for variable, value in initial_values.items():
             lazy = LazyArray(value, shape=(self.size,), dtype=float)
@@ -103,7 +123,7 @@ class _Cells:
         self._parent_population()[index : index + 1].initialize(**{variable: value})
 
     def sample(self, n, rng=None):
-        """A view of ``n`` cells chosen at random."""
+        """Return a view of ``n`` cells chosen at random."""
         return super().sample(n, rng or NumpyRNG())
 
     def inject(self, current_source, location=None):
@@ -112,9 +132,7 @@ class _Cells:
             raise NotImplementedError("cells have no locations here: all are points")
         super().inject(current_source)
 
-    def get_data(
-        self, variables="all", gather=True, clear=False, annotations=None, locations=None
-    ):  # noqa: D102 (PyNN's docstring, below)
+    def get_data(self, variables="all", gather=True, clear=False, annotations=None, locations=None):
         return self.recorder.get(
             variables, gather, self._record_filter, clear, annotations, locations
         )
@@ -122,7 +140,7 @@ class _Cells:
     get_data.__doc__ = common.BasePopulation.get_data.__doc__
 
 
-class Assembly(common.Assembly):
+class Assembly(common.Assembly):  # noqa: D101 (PyNN's docstring)
     __doc__ = common.Assembly.__doc__
     _simulator = simulator
 
@@ -131,12 +149,18 @@ class Assembly(common.Assembly):
         super().__init__(*populations, **kwargs)
         state.assemblies += 1
 
+    @property
+    def receptor_types(self):
+        """Those that all populations have, in the first one's order: the first is the default."""
+        first, *others = (p.celltype.receptor_types for p in self.populations)
+        return [receptor for receptor in first if all(receptor in types for types in others)]
+
     def sample(self, n, rng=None):
-        """An assembly of ``n`` cells chosen at random."""
+        """Return an assembly of ``n`` cells chosen at random."""
         return super().sample(n, rng or NumpyRNG())
 
 
-class PopulationView(_Cells, common.PopulationView):
+class PopulationView(_Cells, common.PopulationView):  # noqa: D101 (PyNN's docstring)
     __doc__ = common.PopulationView.__doc__
     _assembly_class = Assembly
 
@@ -156,7 +180,7 @@ class PopulationView(_Cells, common.PopulationView):
         }
 
 
-class Population(_Cells, common.Population):
+class Population(_Cells, common.Population):  # noqa: D101 (PyNN's docstring)
     __doc__ = common.Population.__doc__
     _recorder_class = Recorder
     _assembly_class = Assembly
@@ -181,7 +205,7 @@ class Population(_Cells, common.Population):
         return slice(None)
 
     def _create_cells(self) -> None:
-        """Called by PyNN when a population is made."""
+        """Make the cells (PyNN calls this)."""
         if not self.celltype.translations or type(self.celltype).__name__ not in (
             SUPPORTED_CELL_TYPES
         ):
@@ -201,17 +225,13 @@ class Population(_Cells, common.Population):
         self._mask_local = np.ones(self.size, dtype=bool)
         space = self.celltype.native_parameters
         space.shape = (self.size,)
-        space.evaluate(mask=self._mask_local, simplify=False)
-        self._parameters = {
-            name: _one_a_cell(value, self.size, name != "spike_times")
-            for name, value in space.as_dict().items()
-        }
+        self._parameters = _one_a_cell(space, self.size)
 
     # --- For lowering ---------------------------------------------------------------------------
 
     def restart(self) -> None:
         """Begin again at time 0 (after ``reset``); Poisson spikes are drawn anew."""
-        self._stimulus = None
+        self._stimulus: PoissonSpikes | GivenSpikes | None = None
 
     @property
     def is_source(self) -> bool:
@@ -219,7 +239,7 @@ class Population(_Cells, common.Population):
         return type(self.celltype).__name__ in SOURCE_CELL_TYPES
 
     def stimulus(self, now: int, until: int):
-        """The spikes of a source population, at least up to step ``until``; None for others."""
+        """Return the spikes of a source population, at least up to ``until``; else None."""
         if not self.is_source:
             return None
         if self._stimulus is None:

@@ -24,6 +24,9 @@ _COLUMN = {"presynaptic_index": "pre", "postsynaptic_index": "post"}
 class Connection(common.Connection):
     """One connection of a projection: a look at row ``index`` of its columns."""
 
+    projection: Projection
+    index: int
+
     def __init__(self, projection: Projection, index: int) -> None:
         object.__setattr__(self, "projection", projection)
         object.__setattr__(self, "index", index)
@@ -70,7 +73,7 @@ class Connection(common.Connection):
         return tuple(getattr(self, name) for name in attribute_names)
 
 
-class Projection(common.Projection):
+class Projection(common.Projection):  # noqa: D101 (PyNN's docstring)
     __doc__ = common.Projection.__doc__
     _simulator = simulator
     _static_synapse_class = StaticSynapse
@@ -109,7 +112,7 @@ class Projection(common.Projection):
     def _convergent_connect(
         self, presynaptic_indices, postsynaptic_index, location_selector=None, **parameters
     ):
-        """Called by PyNN's and scripts' own connectors: connections to one cell."""
+        """Add connections to one cell (PyNN's and scripts' own connectors call this)."""
         pre = np.atleast_1d(np.asarray(presynaptic_indices, dtype=np.int64))
         self.add_connections(pre, int(postsynaptic_index), parameters)
 
@@ -142,7 +145,7 @@ class Projection(common.Projection):
         return [self._as_array(name, multiple_synapses) for name in names]
 
     def _as_array(self, name: str, multiple_synapses: str) -> NDArray[np.float64]:
-        """A matrix (pre, post); NaN where there is no connection."""
+        """Return a matrix (pre, post); NaN where there is no connection."""
         result = np.full(self.shape, np.nan)
         if not len(self):
             return result
@@ -165,7 +168,7 @@ class Projection(common.Projection):
     # --- Changing -------------------------------------------------------------------------------
 
     def _value_list_to_array(self, attributes):
-        """Called by PyNN's ``set``: lists hold a value for each pair, in the order of the matrix."""
+        """Make matrices of lists, which hold a value for each pair (PyNN calls this)."""
         for name, value in attributes.items():
             if isinstance(value, list) or (isinstance(value, np.ndarray) and value.ndim == 1):
                 matrix = np.full(self.shape, np.nan)
@@ -201,7 +204,9 @@ class Projection(common.Projection):
     def initialize(self, **initial_values):  # noqa: D102 (PyNN's docstring, below)
         for variable in initial_values:
             raise errors.NonExistentParameterError(
-                variable, type(self.synapse_type).__name__, list(self.synapse_type.default_initial_values)
+                variable,
+                type(self.synapse_type).__name__,
+                list(self.synapse_type.default_initial_values),
             )
 
     initialize.__doc__ = common.Projection.initialize.__doc__

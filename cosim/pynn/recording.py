@@ -18,7 +18,7 @@ from pyNN.recording import Variable
 from pyNN.recording import get_io as get_io
 
 from cosim.pynn import simulator
-from hwmodels.errors import NetworkError
+from hwmodels.errors import ModelError, NetworkError
 
 #: Digits (of ms) that are kept of times: enough for any grid, too few for rounding errors.
 _DIGITS = 9
@@ -57,12 +57,12 @@ class Recorder(recording.Recorder):
             self.sampling_interval = sampling_interval
 
     def _reset(self):
-        """Called for ``record(None)``."""
+        """Forget what was asked for (``record(None)``)."""
         self._since = {}
         self.sampling_interval = self._simulator.state.dt
 
     def filter_recorded(self, variable, filter_ids):
-        """The recorded cells, or those of them that are in ``filter_ids``."""
+        """Return the recorded cells, or those of them that are in ``filter_ids``."""
         recorded = self.recorded.get(variable, set())
         return recorded if filter_ids is None else recorded.intersection(filter_ids)
 
@@ -81,6 +81,14 @@ class Recorder(recording.Recorder):
 
     # --- Found in the result --------------------------------------------------------------------
 
+    def get(self, *args, **kwargs):
+        """Return the recorded data as a Neo block."""
+        if not self._simulator.state.running and not any(self.cache):
+            raise ModelError(
+                f"population {self.population.label!r}: there is no data before the first run()"
+            )
+        return super().get(*args, **kwargs)
+
     def _cells(self, ids) -> np.ndarray:
         return np.fromiter(ids, dtype=np.int64, count=len(ids)) - int(self.population.first_id)
 
@@ -95,7 +103,7 @@ class Recorder(recording.Recorder):
         return spikes.cell[wanted], times[wanted]
 
     def _signal(self, variable: Variable, cells: np.ndarray):
-        """Samples (samples, cells), time of the first, interval; None if there are none."""
+        """Return samples (samples, cells), time of the first, interval; None if there are none."""
         traces = [
             trace
             for trace in self._simulator.state.result.traces
@@ -115,7 +123,7 @@ class Recorder(recording.Recorder):
         return values, round(first * interval, _DIGITS), interval
 
     def _get_current_segment(self, filter_ids=None, variables="all", clear=False):
-        """Called by PyNN: the data since the last ``reset`` or clear."""
+        """Return the data since the last ``reset`` or clear."""
         segment = neo.Segment(
             name=f"segment{self._simulator.state.segment_counter:03d}",
             description=self.population.describe(),
@@ -175,10 +183,10 @@ class Recorder(recording.Recorder):
     # --- Clearing -------------------------------------------------------------------------------
 
     def _clear_simulator(self):
-        """Called by PyNN for ``clear=True``: what was recorded so far is not given out again."""
+        """Give out no more what was recorded so far (``clear=True``)."""
         self._since = dict.fromkeys(self._since, self._simulator.state.step)
 
     def store_to_cache(self, annotations=None):
-        """Called by ``reset``: keep what was recorded, and begin again at time 0."""
+        """Keep what was recorded, and begin again at time 0 (``reset``)."""
         super().store_to_cache(annotations)
         self._since = dict.fromkeys(self._since, 0)

@@ -20,6 +20,7 @@ from pyNN import common
 
 from cosim.engines import Engine, Progress, Simulation, get_engine
 from cosim.experiment import Experiment, Stage
+from cosim.pynn.lowering import lower
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.network import Network
 from hwmodels.result import Result
@@ -85,8 +86,8 @@ class State(common.control.BaseState):
         self.populations: list[Any] = []
         self.projections: list[Any] = []
         self.current_sources: list[Any] = []
-        self.recorders = set()
-        self.write_on_end = []
+        self.recorders: set[Any] = set()
+        self.write_on_end: list[tuple] = []
         self.assemblies = 0
         self.id_counter = 1
         self.segment_counter = -1
@@ -147,8 +148,6 @@ class State(common.control.BaseState):
             )  # fmt: skip
         if until_step <= self.step:
             return
-        from cosim.pynn.lowering import lower
-
         network = lower(self, until_step)
         self._check_shape(network)
         if self._simulation is None:
@@ -216,12 +215,12 @@ class State(common.control.BaseState):
             raise ModelError(f"the seed must be an integer, got {seed!r}") from None
 
     def draws(self, purpose: int, index: int) -> np.random.Generator:
-        """A stream for one thing that the backend draws itself, anew after each ``reset``."""
+        """Make a stream for one thing that the backend draws itself, anew after each ``reset``."""
         entropy = (self.seed % 2**64, purpose, index, self.segment_counter)
         return np.random.default_rng(np.random.SeedSequence(entropy))
 
     def next_rng_seed(self) -> int:
-        """A seed for an RNG which the script made without one.
+        """Make a seed for an RNG which the script made without one.
 
         RNGs made before ``setup`` are counted apart from those made after it, so a second pass of
         the same script in one process gets the same seeds, whatever the first pass made.
@@ -235,12 +234,12 @@ class State(common.control.BaseState):
         return int(np.random.SeedSequence((self.seed % 2**64, purpose, index)).generate_state(1)[0])
 
     def count_rngs_from_setup(self) -> None:
-        """Called by ``setup``; from here unseeded RNGs are counted from zero."""
+        """Count unseeded RNGs from zero, from here on (``setup``)."""
         self._rngs = 0
         self._early_rngs = 0
 
     def count_rngs_before_setup(self) -> None:
-        """Called by ``end``; what follows belongs to the next script."""
+        """Count what follows as another script's (``end``)."""
         self._rngs = None
 
     # --- What was run ---------------------------------------------------------------------------

@@ -33,6 +33,14 @@ _KINDS: tuple[tuple[ModuleType, str, tuple[str, ...]], ...] = (
 )
 
 
+#: Short names that backends give to some of PyNN's models.
+_ALIASES = {
+    "AlphaPSR": "CondAlphaPostSynapticResponse",
+    "BetaPSR": "CondBetaPostSynapticResponse",
+    "ExpPSR": "CondExpPostSynapticResponse",
+}
+
+
 def _refuse(model: type, kind: str, supported: tuple[str, ...]) -> type:
     def __init__(self, *args, **kwargs):
         raise UnsupportedError(
@@ -45,7 +53,7 @@ def _refuse(model: type, kind: str, supported: tuple[str, ...]) -> type:
 
 
 def unsupported_models() -> dict[str, type]:
-    """A refusing class for each standard model that is not supported, by name."""
+    """Make a refusing class for each standard model that is not supported, by name."""
     bases = {model for model in vars(base).values() if isinstance(model, type)}
     refusing = {}
     for module, kind, supported in _KINDS:
@@ -53,4 +61,18 @@ def unsupported_models() -> dict[str, type]:
             is_model = isinstance(model, type) and issubclass(model, StandardModelType)
             if is_model and model not in bases and name not in supported:
                 refusing[name] = _refuse(model, kind, supported)
+    for alias, name in _ALIASES.items():
+        if name in refusing:
+            refusing[alias] = refusing[name]
     return refusing
+
+
+def native_cell_type(model_name: str):
+    """Refuse: what one simulator alone has, no other engine can execute."""
+    raise UnsupportedError(
+        f"native model {model_name!r} belongs to one simulator; use a standard model of PyNN "
+        f"({', '.join(SUPPORTED_CELL_TYPES)})"
+    )
+
+
+native_synapse_type = native_electrode_type = native_cell_type

@@ -1,0 +1,245 @@
+"""The lock-step run: neurons, fabric and the delay line between them, one step at a time.
+
+In: a translated Network, :class:`~hwmodels.chip.Neurons` and a :class:`~hwmodels.chip.Transport`.
+Out: a :class:`~hwmodels.result.Result`. This loop is the same for every chip and for neurons of
+any origin, and it must know neither.
+
+In each step the neurons take the input that is due and compute; the fabric carries who fired;
+the synapses of those spikes enter the delay line, later if the fabric was late. Input is summed
+in a fixed order (projection, step of emission, presynaptic cell, position in its row), which is
+also Brian2's, so that exact neurons give exactly what Brian2 alone gives.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chip import Arrivals, Neurons, Transit, Translation, Transport
+from hwmodels.network import Network, Projection, to_delay_steps
+from hwmodels.recorder import Recorder
+from hwmodels.result import Result
+
+_NO_CELLS = np.empty(0, dtype=np.int64)
+
+
+class LockstepRun:
+    """One run of a translated network on a chip.
+
+    Parameters
+    ----------
+    network : Network
+        As the chip represents it.
+    neurons : Neurons
+    transport : Transport
+    core_of : int32, shape (cells,)
+        Core of each cell by global number; needed to find the synapses behind a late packet.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        neurons: Neurons,
+        transport: Transport,
+        core_of: NDArray[np.int32],
+    ) -> None:
+        self._network = network
+        self._neurons = neurons
+        self._transport = transport
+        self._core_of = core_of
+        self._step = -1
+        self._lines = [_DelayLine(network, p) for p in network.projections]
+        self._recorder = Recorder(network)
+        self._stimulus_steps, self._stimulus_cells = _stimulus(network)
+        self._late = self._lost = 0
+        #: Synapses whose packets are under way, by (step sent, source and core).
+        self._held: dict[
+            tuple[int, int], list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]
+        ] = {}
+
+    def advance(self, network: Network, until_step: int, progress=None) -> None:
+        """Execute up to and including ``until_step``; ``network`` may have changed in values."""
+        if network is not self._network:
+            self._take_over(network)
+        offsets = self._network.offsets
+        while self._step < until_step:
+            self._step += 1
+            step = self._step
+            arrivals = [
+                Arrivals(k, due)
+                for k, line in enumerate(self._lines)
+                if (due := line.due(step)) is not None
+            ]
+            computed = self._neurons.step(step, arrivals) if step else _NO_CELLS
+            given = self._given(step)
+            # A stable sort keeps a cell that stands twice, twice.
+            fired = np.sort(np.concatenate((computed, given))) if len(given) else computed
+            active = self._neurons.active() if step else np.zeros(offsets[-1], dtype=bool)
+            transit = self._transport.step(step, fired, active)
+            if transit is not None and len(transit.arrived):
+                self._release(step, transit.arrived)
+            if len(fired):
+                self._emit(step, fired, transit)
+            self._recorder.samples(step, self._neurons.sample)
+            if progress is not None and step % 100 == 0:
+                progress(step)
+
+    def _given(self, step: int) -> NDArray[np.int64]:
+        first, last = np.searchsorted(self._stimulus_steps, (step, step + 1))
+        return self._stimulus_cells[first:last]
+
+    def _emit(self, step: int, fired: NDArray[np.int64], transit: Transit | None) -> None:
+        """Record the spikes of a step and put their synapses on the delay lines."""
+        offsets = self._network.offsets
+        bounds = np.searchsorted(fired, offsets)
+        for population in range(len(self._network.populations)):
+            first, last = bounds[population], bounds[population + 1]
+            if first == last:
+                continue
+            cells = (fired[first:last] - offsets[population]).astype(np.int32)
+            self._recorder.spikes(step, population, cells)
+            for k, line in enumerate(self._lines):
+                if line.projection.pre != population:
+                    continue
+                synapses = line.rows(cells)
+                due = step + line.delays[synapses]
+                if transit is not None:
+                    synapses, due = self._sort_out(step, k, synapses, due, transit)
+                line.push(synapses, due)
+
+    def _sort_out(
+        self,
+        step: int,
+        k: int,
+        synapses: NDArray[np.int64],
+        due: NDArray[np.int64],
+        transit: Transit,
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Take out the synapses whose packet is lost or held, and put off those delayed."""
+        projection = self._lines[k].projection
+        offsets = self._network.offsets
+        sources = projection.source[synapses] + offsets[projection.pre]
+        cores = self._core_of[projection.target[synapses] + offsets[projection.post]]
+        keys = sources << 32 | cores
+
+        if len(transit.delayed):
+            packets, first = np.unique(_keys(transit.delayed), return_index=True)
+            position = np.minimum(np.searchsorted(packets, keys), len(packets) - 1)
+            steps = transit.delayed["late_steps"][first].astype(np.int64)
+            earliest = np.where(packets[position] == keys, step + steps[position] + 1, 0)
+            self._late += int(np.count_nonzero(earliest > due))
+            due = np.maximum(due, earliest)
+        lost = np.isin(keys, _keys(transit.lost))
+        self._lost += int(np.count_nonzero(lost))
+        held = np.isin(keys, _keys(transit.held)) & ~lost
+        for key in np.unique(keys[held]).tolist():
+            chosen = held & (keys == key)
+            self._held.setdefault((step, key), []).append((k, synapses[chosen], due[chosen]))
+        on_time = ~(lost | held)
+        return synapses[on_time], due[on_time]
+
+    def _release(self, step: int, arrived: NDArray) -> None:
+        """Let synapses act whose packets arrived after the step in which they were sent."""
+        for sent, key in zip(arrived["step"].tolist(), _keys(arrived).tolist(), strict=True):
+            for k, synapses, due in self._held.pop((sent, key), ()):
+                self._late += int(np.count_nonzero(due <= step))
+                self._lines[k].push(synapses, np.maximum(due, step + 1))
+
+    def _take_over(self, network: Network) -> None:
+        self._neurons.update(network)
+        for line, projection in zip(self._lines, network.projections, strict=True):
+            line.update(projection)
+        self._recorder.update(network)
+        self._stimulus_steps, self._stimulus_cells = _stimulus(network)
+        self._network = network
+
+    def result(self, engine: str, translation: Translation, host_seconds: float) -> Result:
+        """Everything since time 0."""
+        steps = max(self._step, 0)
+        hardware = replace(
+            self._transport.report(steps), quantisation=translation.quantisation
+        )
+        under_way = sum(len(synapses) for held in self._held.values() for _, synapses, _ in held)
+        late = {
+            "synaptic events late": self._late,
+            "synaptic events lost": self._lost,
+            "synaptic events under way at the end": under_way,
+        }
+        counts = {**translation.counts, **self._neurons.counts(), **late}
+        return self._recorder.result(
+            engine,
+            self._network,
+            steps,
+            counts={name: count for name, count in counts.items() if count},
+            host_seconds=host_seconds,
+            hardware=hardware,
+        )
+
+
+class _DelayLine:
+    """The synapses of one projection whose spikes are on their way."""
+
+    def __init__(self, network: Network, projection: Projection) -> None:
+        self.projection = projection
+        self._timestep_ms = network.timestep_ms
+        self._waiting: dict[int, list[NDArray[np.int64]]] = {}
+        self._set_delays()
+
+    def _set_delays(self) -> None:
+        #: In steps, for each synapse.
+        self.delays = to_delay_steps(self.projection.delay_ms, self._timestep_ms)
+
+    def update(self, projection: Projection) -> None:
+        """Take over a projection with changed weights or delays; spikes under way keep theirs."""
+        changed = projection.delay_ms is not self.projection.delay_ms
+        self.projection = projection
+        if changed:
+            self._set_delays()
+
+    def rows(self, cells: NDArray[np.int32]) -> NDArray[np.int64]:
+        """All synapses of these presynaptic cells, row after row."""
+        starts = self.projection.indptr[cells]
+        lengths = self.projection.indptr[cells + 1] - starts
+        total = int(lengths.sum())
+        before = np.cumsum(lengths) - lengths
+        return np.repeat(starts - before, lengths) + np.arange(total)
+
+    def push(self, synapses: NDArray[np.int64], due: NDArray[np.int64]) -> None:
+        """Let synapses act at the steps given, keeping their order."""
+        if not len(synapses):
+            return
+        if np.all(due == due[0]):
+            self._waiting.setdefault(int(due[0]), []).append(synapses)
+            return
+        order = np.argsort(due, kind="stable")
+        synapses, due = synapses[order], due[order]
+        starts = np.flatnonzero(np.diff(due, prepend=-1))
+        for first, last in zip(starts, [*starts[1:], len(due)], strict=True):
+            self._waiting.setdefault(int(due[first]), []).append(synapses[first:last])
+
+    def due(self, step: int) -> NDArray[np.int64] | None:
+        """The synapses that act at ``step``, in the order of summation."""
+        chunks = self._waiting.pop(step, None)
+        if chunks is None:
+            return None
+        return chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+
+
+def _keys(packets: NDArray) -> NDArray[np.int64]:
+    """Source cell and destination core of packets as one number each."""
+    return packets["source"].astype(np.int64) << 32 | packets["destination_core"]
+
+
+def _stimulus(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All source spikes as steps and global cell numbers, sorted by both."""
+    steps, cells = [_NO_CELLS], [_NO_CELLS]
+    for index, population in enumerate(network.populations):
+        if population.stimulus is not None:
+            at, which = population.stimulus.events(network.timestep_ms)
+            steps.append(at)
+            cells.append(which + network.offsets[index])
+    all_steps, all_cells = np.concatenate(steps), np.concatenate(cells)
+    order = np.lexsort((all_cells, all_steps))
+    return all_steps[order], all_cells[order]

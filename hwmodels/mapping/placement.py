@@ -1,0 +1,161 @@
+"""What a mapper needs and gives: limits of cores, the graph of routers, and the placement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.network import Network
+
+
+@dataclass(frozen=True, eq=False)
+class Axons:
+    """Who sends packets where: one axon for each source cell and core with targets of it.
+
+    Attributes
+    ----------
+    indptr : int64, shape (cells + 1,)
+        Axons of cell ``g`` (global number) are ``indptr[g]:indptr[g + 1]``, by core.
+    core : int32, shape (axons,)
+    synapses : int32, shape (axons,)
+        How many synapses a packet over this axon serves.
+    contiguous : bool, shape (axons,)
+        Whether the targets are a run of neighbouring cells, each hit once.
+    """
+
+    indptr: NDArray[np.int64]
+    core: NDArray[np.int32]
+    synapses: NDArray[np.int32]
+    contiguous: NDArray[np.bool_]
+
+    def of(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Indices of all axons of some cells, cell after cell."""
+        starts = self.indptr[cells]
+        lengths = self.indptr[cells + 1] - starts
+        before = np.cumsum(lengths) - lengths
+        return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """Where everything of a network is.
+
+    Attributes
+    ----------
+    core_of : int32, shape (cells,)
+        Core of each cell by global number; -1 for spike sources, which are off-chip.
+    position : nx.Graph node of each core, as int16, shape (cores, 2)
+        Column and row of the router of each used core.
+    neurons, synapses, memory : int64, shape (cores,)
+        Use of each core; memory in the chip's own words.
+    axons : Axons
+    """
+
+    core_of: NDArray[np.int32]
+    position: NDArray[np.int16]
+    neurons: NDArray[np.int64]
+    synapses: NDArray[np.int64]
+    memory: NDArray[np.int64]
+    axons: Axons
+
+    @property
+    def n_cores(self) -> int:
+        """Number of cores in use."""
+        return len(self.neurons)
+
+
+@dataclass(frozen=True, eq=False)
+class CoreLimits:
+    """What one core can hold, as a mapper asks for it.
+
+    Attributes
+    ----------
+    cores : int
+        On the whole hardware.
+    units : int
+        Neuron circuits (compartments) a core has.
+    input_axons, output_axons : int
+        Distinct sources a core can listen to, and (cell, core) pairs its cells can send to.
+    memory : int
+        Words of synaptic memory a core has.
+    profiles : int
+        Distinct parameter sets a core can hold.
+    memory_of : callable
+        From the numbers of synapses of some axons on one core, and whether each is contiguous,
+        to the words they take together.
+    """
+
+    cores: int
+    units: int
+    input_axons: int
+    output_axons: int
+    memory: int
+    profiles: int
+    memory_of: Callable[[NDArray[np.int64], NDArray[np.bool_]], int]
+
+
+def mesh_graph(columns: int, rows: int, cores_per_router: int) -> nx.Graph:
+    """Routers of a mesh as nodes ``(column, row)``, links as edges.
+
+    Each node lists its ``cores``; numbers run down a column, as on Loihi.
+    """
+    graph = nx.grid_2d_graph(columns, rows)
+    for column, row in graph.nodes:
+        first = (column * rows + row) * cores_per_router
+        graph.nodes[column, row]["cores"] = range(first, first + cores_per_router)
+    return graph
+
+
+def core_positions(graph: nx.Graph) -> NDArray[np.int16]:
+    """Column and row of the router of each core, int16, shape (cores, 2)."""
+    pairs = [(core, node) for node in graph.nodes for core in graph.nodes[node]["cores"]]
+    return np.array([node for _, node in sorted(pairs)], dtype=np.int16)
+
+
+def build_axons(network: Network, core_of: NDArray[np.int32], first: NDArray[np.int64]) -> Axons:
+    """All axons of a placed network.
+
+    Parameters
+    ----------
+    network : Network
+    core_of : int32, shape (cells,)
+    first : int64, shape (cells,)
+        Position of each cell on its core, to tell contiguous targets.
+    """
+    n_cells = int(network.offsets[-1])
+    sources, targets = synapse_ends(network)
+    cores = core_of[targets]
+    placed = cores >= 0
+    sources, targets, cores = sources[placed], targets[placed], cores[placed]
+    n_cores = int(cores.max(initial=-1)) + 1
+    key = sources * max(n_cores, 1) + cores
+    unique, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
+    local = first[targets]
+    low = np.full(len(unique), np.iinfo(np.int64).max)
+    high = np.full(len(unique), -1)
+    np.minimum.at(low, inverse, local)
+    np.maximum.at(high, inverse, local)
+    # A run without gaps has as many synapses as its span; doubled ones would need more.
+    total = np.bincount(inverse, weights=local - low[inverse], minlength=len(unique))
+    contiguous = (high - low + 1 == counts) & (total == counts * (counts - 1) / 2)
+    axon_source = unique // max(n_cores, 1)
+    indptr = np.searchsorted(axon_source, np.arange(n_cells + 1))
+    return Axons(
+        indptr.astype(np.int64),
+        (unique % max(n_cores, 1)).astype(np.int32),
+        counts.astype(np.int32),
+        contiguous,
+    )
+
+
+def synapse_ends(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Global source and target cell of every synapse, projection after projection."""
+    offsets = network.offsets
+    empty = np.empty(0, dtype=np.int64)
+    sources = [p.source + offsets[p.pre] for p in network.projections]
+    targets = [p.target + offsets[p.post] for p in network.projections]
+    return np.concatenate([empty, *sources]), np.concatenate([empty, *targets])

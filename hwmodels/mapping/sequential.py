@@ -1,0 +1,197 @@
+"""The sequential mapper: cells to cores in the order in which the script made them.
+
+In: a Network, the limits of a core and the graph of routers. Out: a Placement in which no core
+exceeds any limit. A core is filled until a limit binds, then the next one begins. It is the plain
+baseline that other mappers have to beat.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.errors import CapacityError
+from hwmodels.mapping.placement import (
+    CoreLimits,
+    Placement,
+    build_axons,
+    core_positions,
+    synapse_ends,
+)
+from hwmodels.network import Network
+
+
+def place_sequentially(
+    network: Network,
+    limits: CoreLimits,
+    graph: nx.Graph,
+    units_of: NDArray[np.int64],
+    profile_of: NDArray[np.int64],
+) -> Placement:
+    """Fill cores with cells in their global order.
+
+    Parameters
+    ----------
+    network : Network
+    limits : CoreLimits
+    graph : nx.Graph
+        Of :func:`hwmodels.mapping.placement.mesh_graph`.
+    units_of : int64, shape (cells,)
+        Neuron circuits each cell takes; 0 for cells that are not placed (spike sources).
+    profile_of : int64, shape (cells,)
+        Number of the parameter set each cell uses.
+
+    Raises
+    ------
+    CapacityError
+        When a cell alone exceeds a limit, or all cells together exceed the hardware; names the
+        population, the limit, the value and the way out.
+    """
+    filling = _Filling(network, limits, units_of, profile_of)
+    cells_per_core = limits.units
+    while True:
+        bounds = filling.fill(cells_per_core)
+        core_of, first = filling.cores(bounds)
+        axons = build_axons(network, core_of, first)
+        sent = np.bincount(
+            np.maximum(core_of, 0),
+            weights=np.where(core_of >= 0, np.diff(axons.indptr), 0),
+            minlength=max(len(bounds) - 1, 1),
+        )
+        over = np.flatnonzero(sent > limits.output_axons)
+        if not len(over):
+            break
+        # How far a cell's axons spread depends on how all others are placed, so try again with
+        # emptier cores until the worst one fits.
+        held = np.diff(bounds)[over]
+        cells_per_core = int(np.min(held * limits.output_axons // sent[over]))
+        if cells_per_core == 0:
+            cell = filling.order[bounds[over[0]]]
+            raise CapacityError(
+                f"{filling.name(cell)} sends to {int(sent[over[0]])} cores, a core has "
+                f"{limits.output_axons} output axons: give it fewer targets or fewer cores"
+            )
+    positions = core_positions(graph)[: len(bounds) - 1]
+    on_core = np.bincount(axons.core, weights=axons.synapses, minlength=len(positions))
+    memory = [
+        limits.memory_of(
+            axons.synapses[axons.core == core].astype(np.int64), axons.contiguous[axons.core == core]
+        )
+        for core in range(len(positions))
+    ]
+    return Placement(
+        core_of=core_of,
+        position=positions,
+        neurons=np.diff(bounds),
+        synapses=on_core.astype(np.int64),
+        memory=np.array(memory, dtype=np.int64),
+        axons=axons,
+    )
+
+
+class _Filling:
+    """Tries how many cells fit on a core."""
+
+    def __init__(
+        self,
+        network: Network,
+        limits: CoreLimits,
+        units_of: NDArray[np.int64],
+        profile_of: NDArray[np.int64],
+    ) -> None:
+        self._network = network
+        self._limits = limits
+        self.order = np.flatnonzero(units_of > 0)
+        self._units = units_of[self.order]
+        self._profiles = profile_of[self.order]
+        place = np.full(int(network.offsets[-1]), -1)
+        place[self.order] = np.arange(len(self.order))
+        sources, targets = synapse_ends(network)
+        by_target = np.argsort(place[targets], kind="stable")
+        self._place = place[targets][by_target]
+        self._source = sources[by_target]
+        self._start = np.searchsorted(self._place, np.arange(len(self.order) + 1))
+
+    def name(self, cell: int) -> str:
+        """A cell as its user knows it."""
+        population = int(np.searchsorted(self._network.offsets, cell, side="right")) - 1
+        label = self._network.populations[population].label
+        return f"cell {cell - self._network.offsets[population]} of population {label!r}"
+
+    def fill(self, cells_per_core: int) -> NDArray[np.int64]:
+        """First cell of each core (positions in :attr:`order`), and the end."""
+        bounds = [0]
+        total = len(self.order)
+        while bounds[-1] < total:
+            if len(bounds) > self._limits.cores:
+                raise self._too_large(bounds)
+            bounds.append(self._largest(bounds[-1], cells_per_core))
+        return np.array(bounds, dtype=np.int64)
+
+    def _largest(self, first: int, cells_per_core: int) -> int:
+        """One past the last cell that still fits on a core that begins with ``first``."""
+        high = min(first + cells_per_core, len(self.order))
+        room = np.cumsum(self._units[first:high]) <= self._limits.units
+        high = first + int(np.count_nonzero(room))
+        if high > first and self._exceeded(first, high) is None:
+            return high
+        low = first
+        while high - low > 1:
+            middle = (low + high) // 2
+            if self._exceeded(first, middle) is None:
+                low = middle
+            else:
+                high = middle
+        if low == first:
+            raise CapacityError(
+                f"{self.name(self.order[first])} does not fit on a core alone: it "
+                f"{self._exceeded(first, first + 1)}; give it fewer inputs, or split it"
+            )
+        return low
+
+    def _exceeded(self, first: int, last: int) -> str | None:
+        """Which limit these cells exceed together, in words, or None."""
+        limits = self._limits
+        units = int(self._units[first:last].sum())
+        if units > limits.units:
+            return f"takes {units} compartments of {limits.units}"
+        profiles = len(np.unique(self._profiles[first:last]))
+        if profiles > limits.profiles:
+            return f"takes {profiles} parameter profiles of {limits.profiles}"
+        begin, end = self._start[first], self._start[last]
+        sources, inverse, counts = np.unique(
+            self._source[begin:end], return_inverse=True, return_counts=True
+        )
+        if len(sources) > limits.input_axons:
+            return f"takes {len(sources)} input axons of {limits.input_axons}"
+        place = self._place[begin:end]
+        low = np.full(len(sources), np.iinfo(np.int64).max)
+        high = np.full(len(sources), -1)
+        np.minimum.at(low, inverse, place)
+        np.maximum.at(high, inverse, place)
+        memory = limits.memory_of(counts, high - low + 1 == counts)
+        if memory > limits.memory:
+            return f"takes {memory} words of synaptic memory of {limits.memory}"
+        return None
+
+    def _too_large(self, bounds: list[int]) -> CapacityError:
+        """What filled the cores, for a network that is larger than the hardware."""
+        placed = bounds[-1]
+        last = bounds[-2]
+        reason = self._exceeded(last, min(placed + 1, len(self.order))) or "has no core left"
+        return CapacityError(
+            f"the network is larger than the hardware: {placed} of {len(self.order)} neurons fill "
+            f"all {self._limits.cores} cores, the next one is {self.name(self.order[placed])} "
+            f"(one more on the last core {reason}); use fewer neurons or synapses, or hardware "
+            "with more cores"
+        )
+
+    def cores(self, bounds: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+        """Core of every cell (-1: not placed) and its position there."""
+        core_of = np.full(int(self._network.offsets[-1]), -1, dtype=np.int32)
+        position = np.zeros(len(core_of), dtype=np.int64)
+        held = np.diff(bounds)
+        core_of[self.order] = np.repeat(np.arange(len(held), dtype=np.int32), held)
+        position[self.order] = np.arange(len(self.order)) - np.repeat(bounds[:-1], held)
+        return core_of, position

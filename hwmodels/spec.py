@@ -1,0 +1,161 @@
+"""Specifications of hardware: tables of numbers, each with its unit and its source.
+
+A specification is a frozen dataclass whose fields carry unit and meaning, and a TOML file that
+gives each a value with its source and how well it is known. Files ship beside the chip; a user
+copies one, changes numbers and passes its path.
+
+Evidence marks: V read in the primary artefact, V2 quoted by a third party, A abstract or caption,
+D derived arithmetically, R recalled, M a choice of this model. A plain value without a source is
+the user's own (U).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from hwmodels.errors import ModelError
+
+
+class Row(NamedTuple):
+    """One number of a specification, as a table shows it."""
+
+    field: str
+    value: Any
+    unit: str
+    source: str
+    evidence: str
+    meaning: str
+
+
+def quantity(unit: str, meaning: str) -> Any:
+    """A field of a specification; its value comes from a TOML file."""
+    return field(metadata={"unit": unit, "meaning": meaning})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """Base of all specifications.
+
+    Attributes
+    ----------
+    name : str
+        Of the parameter set.
+    note : str
+        What a reader of a report should know about these numbers.
+    sources : mapping of str to (str, str)
+        Source and evidence mark of each field.
+    """
+
+    name: str
+    note: str = ""
+    sources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def quantities(cls) -> list[dataclasses.Field]:
+        """The fields that are numbers of the hardware."""
+        return [f for f in dataclasses.fields(cls) if "unit" in f.metadata]
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """Read a specification.
+
+        Raises
+        ------
+        ModelError
+            For a missing or unreadable file, and for missing, unknown or ill-typed fields.
+        """
+        try:
+            content = tomllib.loads(path.read_text())
+        except FileNotFoundError:
+            raise ModelError(f"{path}: no such file") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+            raise ModelError(f"{path}: not a readable TOML file ({error})") from None
+        name, note = str(content.pop("name", path.stem)), str(content.pop("note", ""))
+        values, sources = {}, {}
+        for key, entry in content.items():
+            known = cls._field(key, str(path))
+            if isinstance(entry, Mapping):
+                value = entry.get("value")
+                sources[key] = (str(entry.get("source", "")), str(entry.get("evidence", "U")))
+            else:
+                value, sources[key] = entry, (str(path.name), "U")
+            values[key] = _convert(value, known, str(path))
+        missing = [f.name for f in cls.quantities() if f.name not in values]
+        if missing:
+            raise ModelError(f"{path}: {', '.join(missing)} missing")
+        return cls(name=name, note=note, sources=sources, **values)
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Self:
+        """A copy with other values, given as numbers or as text from a command line.
+
+        Raises
+        ------
+        ModelError
+            For an unknown field (with the nearest name) or a value of the wrong type.
+        """
+        if not changes:
+            return self
+        values = {
+            key: _convert(value, self._field(key, f"specification {self.name}"), key)
+            for key, value in changes.items()
+        }
+        sources = dict(self.sources) | dict.fromkeys(values, ("set by the user", "U"))
+        return dataclasses.replace(
+            self, name=f"{self.name} (changed)", sources=sources, **values
+        )
+
+    def rows(self) -> list[Row]:
+        """All numbers with unit, source and meaning, in the order of the datasheet."""
+        return [
+            Row(f.name, getattr(self, f.name), f.metadata["unit"],
+                *self.sources.get(f.name, ("", "U")), f.metadata["meaning"])
+            for f in self.quantities()
+        ]  # fmt: skip
+
+    def to_toml(self) -> str:
+        """The specification as a TOML file that :meth:`from_toml` reads."""
+        lines = [f"name = {json.dumps(self.name)}", f"note = {json.dumps(self.note)}", ""]
+        for row in self.rows():
+            lines.append(f"# {row.meaning} [{row.unit}]")
+            lines.append(
+                f"{row.field} = {{ value = {json.dumps(row.value)}, "
+                f"source = {json.dumps(row.source)}, evidence = {json.dumps(row.evidence)} }}"
+            )
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def _field(cls, key: str, where: str) -> dataclasses.Field:
+        known = {f.name: f for f in cls.quantities()}
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
+            raise ModelError(f"{where}: unknown field {key!r}; the nearest is {near[0]!r}")
+        return known[key]
+
+
+def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:
+    """A value in the type of its field."""
+    kind = known.type if isinstance(known.type, str) else known.type.__name__
+    try:
+        if kind == "int":
+            if isinstance(value, bool) or float(value) != int(float(value)):
+                raise ValueError
+            number: Any = int(float(value))
+        elif kind == "float":
+            if isinstance(value, bool):
+                raise ValueError
+            number = float(value)
+        else:
+            table = json.loads(value) if isinstance(value, str) else value
+            return tuple((int(row[0]), float(row[1])) for row in table)
+    except (TypeError, ValueError, IndexError):
+        raise ModelError(f"{where}: {known.name} must be of type {kind}, got {value!r}") from None
+    if not number >= 0 and not known.name.endswith("_min"):
+        raise ModelError(f"{where}: {known.name} must be >= 0, got {value!r}")
+    return number
