@@ -72,6 +72,7 @@ class LoihiSpec(Spec):
     state_bits: int = quantity("bit", "Of current and voltage, without the sign")
     input_bits: int = quantity("bit", "Of a step's summed input, without the sign")
     threshold_mantissa_bits: int = quantity("bit", "Of the threshold, in units of 64")
+    threshold_bits: int = quantity("bit", "Of the state that thresholds take, the rest is headroom")
     bias_mantissa_max: int = quantity("", "Largest mantissa of a bias")
     bias_exponent_max: int = quantity("", "Largest exponent of a bias")
     refractory_max: int = quantity("steps", "Largest refractory register; R holds R - 1 steps")
@@ -181,8 +182,9 @@ def scale_population(
     """Choose the unit of state and translate the parameters of a native cell type.
 
     The unit is the one in which the weakest projection uses its whole mantissa, halved until the
-    threshold has at least 2^16 units (for resolution), and no finer than 2^20 units: inhibition
-    can then push the membrane eight times as far below reset before it saturates.
+    threshold has at least 2^16 units (for resolution), and no finer than lets the threshold stay
+    within ``threshold_bits``: what is left of the state's bits is room for inhibition below reset
+    before the membrane saturates.
 
     Raises
     ------
@@ -231,7 +233,7 @@ def scale_population(
     peaks = [peak for peak in peaks if peak > 0]
     mantissa = 2**spec.weight_bits - 1
     weakest = min(peaks, default=float(height.min()))
-    finest = float(height.max()) / 2 ** (spec.state_bits - 3)
+    finest = float(height.max()) / 2**spec.threshold_bits
     coarsest = float(height.min()) / 2**16
     unit = weakest / (mantissa << _WEIGHT_SHIFT)
     while unit > coarsest:
@@ -578,7 +580,8 @@ class Loihi:
             projections = []
             for projection in network.projections:
                 gain = self._gain(network, projection, scales)
-                effective, row = quantise_weights(projection, gain, self.spec)
+                unit = _weight_unit(network.populations[projection.post].celltype)
+                effective, row = quantise_weights(projection, gain, unit, self.spec)
                 rows.append(row)
                 counts["weights clipped"] = counts.get("weights clipped", 0) + int(row[-1])
                 projections.append(replace(projection, weight=effective))
@@ -780,7 +783,7 @@ class LoihiTransport(MulticoreTransport):
 
 
 def quantise_weights(
-    projection: Projection, gain: NDArray[np.float64], spec: LoihiSpec
+    projection: Projection, gain: NDArray[np.float64], unit: str, spec: LoihiSpec
 ) -> tuple[NDArray[np.float64], tuple]:
     """Weights as 8-bit mantissas with one exponent, and a row of QUANTISATION.
 
@@ -788,7 +791,7 @@ def quantise_weights(
     """
     weight = projection.weight
     if not len(weight):
-        return weight, (projection.label, "weight", "", 0, 0, 0, 0, 0, 0)
+        return weight, (projection.label, "weight", unit, 0, 0, 0, 0, 0, 0)
     mixed = bool(np.any(weight > 0) and np.any(weight < 0))
     even = 2 if mixed else 1
     largest = (2**spec.weight_bits - 1) // even * even
@@ -801,8 +804,15 @@ def quantise_weights(
     quantum = even * 2**exponent * (1 << _WEIGHT_SHIFT) / gain
     effective = np.sign(weight) * mantissa / even * quantum
     return effective, _row(
-        projection.label, "weight", "", weight, effective, float(quantum.max()), clipped
+        projection.label, "weight", unit, weight, effective, float(quantum.max()), clipped
     )
+
+
+def _weight_unit(celltype: str) -> str:
+    """PyNN's unit of a weight onto a cell type."""
+    if "cond" in celltype:
+        return "uS"
+    return "nA" if "curr" in celltype and not celltype.endswith("delta") else "mV"
 
 
 def _row(where, what, unit, exact, effective, step, clipped=None) -> tuple:

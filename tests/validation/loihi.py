@@ -1,0 +1,157 @@
+"""Loihi-style hardware against the figures that its datasheet ranks as usable.
+
+The micro-benchmarks are runs of SANA-FE 2.2.9 (an independent simulator calibrated on Nahuku
+boards): one source core with ``n`` neurons that fire in every step, each connected to ``f``
+neurons of one other core.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from hwmodels.chip import Translation
+from hwmodels.chips.loihi import Loihi, LoihiTransport
+from hwmodels.mapping import Placement
+from hwmodels.mapping.placement import build_axons
+from hwmodels.network import Network, Population, Projection
+from hwmodels.result import QUANTISATION, HardwareReport
+from tests.validation.table import Target, within
+
+#: n, f, router of the destination, `simple`, `detailed` and `cycle` time in ns per step.
+MICRO_BENCHMARKS = [
+    (1, 0, (0, 0), 639.7, 639.7, 641.0),
+    (100, 0, (0, 0), 4570.0, 4570.0, 4571.0),
+    (1, 1, (0, 0), 644.8, 664.6, 669.0),
+    (1, 1, (0, 1), 1044.8, 1071.1, 1073.0),
+    (100, 1, (0, 1), 5480.0, 5506.3, 5528.0),
+    (100, 10, (0, 1), 6400.0, 6451.3, 6453.0),
+    (100, 100, (0, 1), 40600.0, 40651.3, 40653.0),
+    (100, 100, (7, 3), 40600.0, 40693.0, 40689.0),
+    (1000, 10, (0, 1), 55000.0, 55051.3, 55053.0),
+]
+
+
+@lru_cache(maxsize=None)
+def micro_benchmark(
+    n: int, f: int, router: tuple[int, int], fidelity: str, spec: str = "nahuku_fit"
+) -> HardwareReport:
+    """Ten steps of one micro-benchmark."""
+    cell = {"v_thresh": np.ones(n)}
+    populations = [Population("source", "IF_curr_exp", n, cell)]
+    projections: list[Projection] = []
+    if f:
+        populations.append(Population("target", "IF_curr_exp", f, {"v_thresh": np.ones(f)}))
+        target = np.tile(np.arange(f, dtype=np.int32), n)
+        indptr = np.arange(n + 1, dtype=np.int64) * f
+        ones = np.ones(n * f)
+        projections.append(Projection("p", 0, 1, "excitatory", indptr, target, ones, ones))
+    network = Network(1.0, tuple(populations), tuple(projections))
+    core_of = np.repeat(np.arange(2, dtype=np.int32), [n, f])
+    position = np.concatenate([np.arange(n), np.arange(f)])
+    cores = 2 if f else 1
+    placement = Placement(
+        core_of=core_of,
+        position=np.array([(0, 0), router], dtype=np.int16)[:cores],
+        neurons=np.array([n, f])[:cores],
+        synapses=np.array([0, n * f])[:cores],
+        memory=np.zeros(cores, dtype=np.int64),
+        axons=build_axons(network, core_of, position),
+    )
+    chip = Loihi(spec=spec, fidelity=fidelity)
+    translation = Translation(network, np.empty(0, dtype=QUANTISATION), {}, {})
+    transport = LoihiTransport(chip, translation, placement, np.ones(n + f, dtype=np.int64))
+    for step in range(1, 11):
+        # Targets get input from the step after the first on; they never fire.
+        active = np.ones(n + f, dtype=bool)
+        transport.step(step, np.arange(n), active)
+    return transport.report(10)
+
+
+def step_time_ns(report: HardwareReport) -> float:
+    return float(report.step_ps.mean()) / 1000
+
+
+def energy_per_step_pJ(n: int, f: int, router: tuple[int, int]) -> float:
+    """The closed form: counts times the coefficients of SANA-FE's Loihi file."""
+    neurons = (n + f) * (51.2 + 21.6) + n * 69.3
+    if not f:
+        return neurons
+    hops = router[0] * 3.0 + router[1] * 4.2
+    return neurons + n * (111.0 + hops) + n * f * 35.5
+
+
+def timing_targets() -> list[Target]:
+    targets = []
+    for n, f, router, _, detailed, cycle in MICRO_BENCHMARKS:
+        name = f"n={n} f={f} to router {router}"
+        analytic = step_time_ns(micro_benchmark(n, f, router, "analytic"))
+        event = step_time_ns(micro_benchmark(n, f, router, "event"))
+        targets += [
+            Target("L2", f"{name}, analytic / detailed", analytic, detailed, "ns",
+                   *within(0.001), "SANA-FE 2.2.9"),
+            Target("L2", f"{name}, event / detailed", event, detailed, "ns",
+                   *within(0.005), "SANA-FE 2.2.9"),
+            Target("L2", f"{name}, event / cycle", event, cycle, "ns",
+                   *within(0.01), "SANA-FE 2.2.9"),
+        ]  # fmt: skip
+    return targets
+
+
+def energy_targets() -> list[Target]:
+    return [
+        Target("L2", f"n={n} f={f} to router {router}, energy",
+               micro_benchmark(n, f, router, "event").energy_pJ / 10,
+               energy_per_step_pJ(n, f, router), "pJ", *within(1e-9), "closed form, datasheet 4.3")
+        for n, f, router, *_ in MICRO_BENCHMARKS
+    ]  # fmt: skip
+
+
+def barrier_targets() -> list[Target]:
+    spec = Loihi(spec="davies2018").spec
+    return [
+        Target("L5", f"barrier over {tiles} tiles", spec.barrier_of(tiles), ns, "ns",
+               *within(1e-9), "Davies et al. 2018, Table 2")
+        for tiles, ns in ((1, 113.0), (32, 465.0))
+    ]  # fmt: skip
+
+
+def sweep_targets() -> list[Target]:
+    """A whole core: 1,024 compartments, without the end of the step."""
+    targets = []
+    for spec, active, fire, microseconds in (
+        ("davies2018", False, False, 5.4),
+        ("davies2018", True, False, 8.6),
+        ("nahuku_fit", False, False, 6.1),
+        ("nahuku_fit", True, False, 9.9),
+        ("nahuku_fit", True, True, 40.7),
+    ):
+        s = Loihi(spec=spec).spec
+        time = 1024 * (s.visit_ns + active * s.update_ns + fire * s.spike_ns) / 1000
+        kind = "all fire" if fire else "all active" if active else "all inactive"
+        targets.append(
+            Target("1.7", f"sweep of a full core, {spec}, {kind}", time, microseconds, "us",
+                   *within(0.01), "datasheet 1.7")
+        )  # fmt: skip
+    return targets
+
+
+def knn_targets() -> list[Target]:
+    """Frady et al. 2020: a query of 76,800 patterns broadcasts 667 to 750 spikes over 60 steps."""
+    s = Loihi(spec="davies2018").spec
+    targets = []
+    for spikes in (667, 750):
+        visits = 76_800 * 60 * s.visit_pJ
+        synapses = spikes * 76_800 * s.synapse_dense_pJ
+        targets.append(
+            Target("L6", f"energy of a k-NN query, {spikes} input spikes", (visits + synapses) * 1e-9,
+                   1.33, "mJ", 0.75, 1.25, "Frady et al. 2020, Table 2")
+        )  # fmt: skip
+    return targets
+
+
+def all_targets() -> list[Target]:
+    return [
+        *timing_targets(), *energy_targets(), *barrier_targets(), *sweep_targets(), *knn_targets()
+    ]  # fmt: skip
