@@ -41,7 +41,7 @@ Target = Annotated[
 ]
 ScriptArguments = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[-- ARGS]", help="What follows -- goes to the script."),
+    typer.Argument(metavar="-- ARGS", help="What follows -- goes to the script."),
 ]
 Seed = Annotated[
     int | None, typer.Option(help="Seed of all draws that the script does not seed itself.")
@@ -71,32 +71,37 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Run a script on one engine and say what happened."""
-    from cosim.compare import summarise
     from cosim.engines import get_engine
-    from cosim.workload import load_workload
+    from cosim.workload import InterruptedRun, load_workload
 
     _set_up_logging(verbose)
     _check_writable(out, network)
-    with _progress(on) as step, _script_output(as_json):
-        workload = load_workload(
-            target,
-            arguments or [],
-            get_engine(on),
-            seed=seed,
-            duration_ms=duration,
-            choose=experiment,
-            progress=step,
-        )
+    engine = get_engine(on)
+    try:
+        with _progress(on) as step, _script_output(as_json):
+            workload = load_workload(
+                target,
+                arguments or [],
+                engine,
+                seed=seed,
+                duration_ms=duration,
+                choose=experiment,
+                progress=step,
+            )
+    except InterruptedRun as interruption:
+        if out is not None:
+            interruption.result.save(out)
+            _note(f"interrupted at {interruption.result.duration_ms:g} ms; kept in {out}")
+        raise
     if network is not None:
         workload.experiment.network.save(network)
     if out is not None:
         workload.result.save(out)
-    summary = summarise(workload.result, task=workload.task(workload.result))
     _say_which(workload)
     if as_json:
-        print(json.dumps(summary.to_dict(), indent=2))
+        print(json.dumps(_summary(workload), indent=2))
     else:
-        summary.print(_terminal())
+        _print_run(workload)
 
 
 @app.command()
@@ -127,42 +132,56 @@ def compare(
     verbose: Verbose = False,
 ) -> None:
     """Run a script in software and on hardware, and report how they differ."""
-    from cosim.comparing import compare_workload
+    from cosim.compare import print_comparison, save_html
     from cosim.engines import get_engine
+    from cosim.study import study
     from cosim.workload import load_workload
 
     _set_up_logging(verbose)
     _check_writable(out)
     candidates = _engine_texts(on or ["loihi"])
     engines = [get_engine(text) for text in candidates]  # a wrong name fails before anything runs
+    software = get_engine(reference)
     with _progress(reference) as step, _script_output(as_json):
         workload = load_workload(
             target,
             arguments or [],
-            get_engine(reference),
+            software,
             seed=seed,
             duration_ms=duration,
             choose=experiment,
             progress=step,
         )
     _say_which(workload)
-    study = compare_workload(
+    outcome = study(
         workload,
-        list(zip(candidates, engines, strict=True)),
+        zip(candidates, engines, strict=True),
+        _progress,
         attribute=attribute,
         open_loop=open_loop,
-        progress=lambda label: _progress(label, workload.experiment.steps),
-        seed=seed,
+        provenance={
+            "workload": " ".join([workload.name, *(arguments or [])]),
+            "seed": "as in the script" if seed is None else str(seed),
+        },
     )
     if as_json:
-        print(json.dumps(study.to_dict(), indent=2))
+        print(json.dumps(outcome.to_dict(), indent=2))
     else:
-        study.print(_terminal())
-    if study.comparisons:
-        study.write_html(out)
+        print_comparison(outcome.comparisons, outcome.attributions, _terminal())
+    if outcome.comparisons:
+        title = f"{workload.name}: software against hardware"
+        save_html(out, outcome.comparisons, outcome.attributions, title)
         _note(f"report: {out}")
-    if study.interrupted:
+    elif outcome.interrupted:
+        kept = out.with_suffix(".reference.npz")
+        workload.result.save(kept)
+        _note(f"interrupted; the result of {reference} is kept in {kept}")
+    for name, error in outcome.failures.items():
+        _note(f"cosim: error: {name}: {error}")
+    if outcome.interrupted:
         raise typer.Exit(130)
+    if outcome.failures:
+        raise typer.Exit(2)
 
 
 @hardware_app.command("list")
@@ -207,7 +226,7 @@ def hardware_show(
     if toml:
         print(specification.to_toml(), end="")
         return
-    rows = specification.rows()
+    rows = specification.table()
     if as_json:
         print(json.dumps([row._asdict() for row in rows], indent=2))
         return
@@ -276,6 +295,67 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+
+
+def _summary(workload: Any) -> dict[str, Any]:
+    """What a run gave, in plain values."""
+    from dataclasses import asdict
+
+    from cosim.compare import measure_hardware
+
+    result = workload.result
+    hardware = None
+    if result.hardware is not None:
+        spikes = sum(len(s.cell) for s in result.spikes)
+        hardware = asdict(measure_hardware(result.hardware, spikes=spikes))
+    return {
+        "engine": result.engine,
+        "workload": workload.name,
+        "network_hash": result.network_hash,
+        "timestep_ms": result.timestep_ms,
+        "duration_ms": result.duration_ms,
+        "populations": {
+            label: {
+                "size": size,
+                "spikes": len(spikes.cell),
+                "rate_hz": _rate(len(spikes.cell), size, result.duration_ms),
+            }
+            for label, size, spikes in zip(result.labels, result.sizes, result.spikes, strict=True)
+        },
+        "task": workload.task(result),
+        "counts": dict(result.counts),
+        "host_s": result.host_seconds,
+        "hardware": hardware,
+    }
+
+
+def _rate(spikes: int, size: int, duration_ms: float) -> float:
+    return spikes / size / duration_ms * 1e3 if size and duration_ms else 0.0
+
+
+def _print_run(workload: Any) -> None:
+    from cosim.compare import measure_hardware
+    from cosim.compare.wording import hardware_rows
+
+    summary, console = _summary(workload), _terminal()
+    console.print(
+        f"{summary['workload']} on {summary['engine']}: {summary['duration_ms']:g} ms in "
+        f"{summary['host_s']:.3g} s"
+    )
+    table = Table("population", "cells", "spikes", "rate (Hz)", box=None, pad_edge=False)
+    for label, row in summary["populations"].items():
+        table.add_row(label, str(row["size"]), str(row["spikes"]), f"{row['rate_hz']:.3g}")
+    console.print(table)
+    named = {**summary["task"], **summary["counts"]}
+    rows = [(name, f"{value:.4g}") for name, value in named.items()]
+    if workload.result.hardware is not None:
+        spikes = sum(row["spikes"] for row in summary["populations"].values())
+        rows += hardware_rows(measure_hardware(workload.result.hardware, spikes=spikes))
+    if rows:
+        details = Table(box=None, pad_edge=False, show_header=False)
+        for name, value in rows:
+            details.add_row(name, value)
+        console.print(details)
 
 
 def _engine_texts(on: list[str]) -> list[str]:

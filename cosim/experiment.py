@@ -49,10 +49,16 @@ class Experiment:
         """Length in ms."""
         return self.steps * self.network.timestep_ms
 
-    def with_all_spikes_recorded(self) -> Experiment:
-        """The same experiment with the spikes of every population recorded."""
+    def with_all_spikes_recorded(self, traces: bool = True) -> Experiment:
+        """The same experiment with the spikes of every population recorded.
+
+        ``traces`` says whether state variables stay recorded.
+        """
         return Experiment(
-            tuple(Stage(s.network.with_all_spikes_recorded(), s.until_step) for s in self.stages)
+            tuple(
+                Stage(stage.network.with_all_spikes_recorded(traces), stage.until_step)
+                for stage in self.stages
+            )
         )
 
     def execute(self, engine: Engine, progress: Progress | None = None) -> Result:

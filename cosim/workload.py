@@ -22,6 +22,13 @@ from hwmodels.result import Result
 Score = Callable[[Experiment, Result], dict[str, float]]
 
 
+class InterruptedRun(KeyboardInterrupt):
+    """A run that was interrupted, with what it had computed so far as :attr:`result`."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+
 @dataclass(frozen=True, eq=False)
 class Workload:
     """An experiment, and what an engine made of it.
@@ -79,6 +86,8 @@ def load_workload(
     ------
     ModelError
         When the target cannot be found or run, or runs nothing.
+    InterruptedRun
+        When the user interrupts.
     """
     if Path(target).suffix == ".npz":
         return _saved_network(target, engine, duration_ms, progress)
@@ -89,9 +98,12 @@ def load_workload(
 
     from cosim.script import run_script
 
-    experiments = run_script(
-        path, arguments, engine=observed, seed=seed, progress=progress
-    )
+    try:
+        experiments = run_script(path, arguments, engine=observed, seed=seed, progress=progress)
+    except KeyboardInterrupt:
+        if not observed.simulations:
+            raise
+        raise InterruptedRun(observed.simulations[-1].result()) from None
     runs = [s for s in observed.simulations if s.experiment is not None]
     number = len(experiments) if choose is None else choose
     if not experiments:

@@ -269,13 +269,19 @@ class Network:
         named = {"delays rounded to the grid": delays, "source spikes rounded to the grid": stimuli}
         return {name: count for name, count in named.items() if count}
 
-    def with_all_spikes_recorded(self) -> Network:
-        """The same network with the spikes of every population recorded."""
+    def with_all_spikes_recorded(self, traces: bool = True) -> Network:
+        """The same network with the spikes of every population recorded.
+
+        Parameters
+        ----------
+        traces : bool
+            Whether state variables stay recorded.
+        """
         spikes = tuple(
             Recording(i, "spikes", np.arange(p.size, dtype=np.int32), self.timestep_ms)
             for i, p in enumerate(self.populations)
         )
-        others = tuple(r for r in self.recordings if r.variable != "spikes")
+        others = tuple(r for r in self.recordings if traces and r.variable != "spikes")
         return replace(self, recordings=spikes + others)
 
     def save(self, path: str | Path) -> None:

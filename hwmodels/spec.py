@@ -111,7 +111,7 @@ class Spec:
             self, name=f"{self.name} (changed)", sources=sources, **values
         )
 
-    def rows(self) -> list[Row]:
+    def table(self) -> list[Row]:
         """All numbers with unit, source and meaning, in the order of the datasheet."""
         return [
             Row(f.name, getattr(self, f.name), f.metadata["unit"],
@@ -122,7 +122,7 @@ class Spec:
     def to_toml(self) -> str:
         """The specification as a TOML file that :meth:`from_toml` reads."""
         lines = [f"name = {json.dumps(self.name)}", f"note = {json.dumps(self.note)}", ""]
-        for row in self.rows():
+        for row in self.table():
             lines.append(f"# {row.meaning} [{row.unit}]")
             lines.append(
                 f"{row.field} = {{ value = {json.dumps(row.value)}, "

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -106,9 +107,12 @@ def finish(figure: Figure, title: str, caption: str, wide: bool = False) -> Pict
     from matplotlib.backends.backend_svg import FigureCanvasSVG
 
     stream = io.StringIO()
+    salt = rcParams["svg.hashsalt"]
     # The metadata block is cut off below; its date would differ from day to day.
     FigureCanvasSVG(figure).print_svg(stream, metadata={"Date": None})
-    return Picture(title, caption, _inline(stream.getvalue(), rcParams["svg.hashsalt"]), wide)
+    return Picture(
+        title, caption, _inline(stream.getvalue(), f"{salt}-{zlib.crc32(title.encode()):08x}"), wide
+    )
 
 
 def load_map(name: str) -> Colormap:
@@ -127,11 +131,11 @@ def quiet(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def _inline(svg: str, salt: str) -> str:
+def _inline(svg: str, name: str) -> str:
     """Cut an SVG file down to what belongs inside an HTML page.
 
     Namespaces are known to HTML; matplotlib's running names (``figure_1``) would stand twice in
-    a page with two figures; identifiers that are referred to get the salt in front.
+    a page with two figures; identifiers that are referred to get the name of the figure in front.
     """
     svg = svg[svg.index("<svg ") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
@@ -140,7 +144,7 @@ def _inline(svg: str, salt: str) -> str:
     svg = re.sub(r'^<svg ([^>]*?)width="[^"]*"', r"<svg \1", svg)
     svg = re.sub(r'^<svg ([^>]*?)height="[^"]*"', r"<svg \1", svg)
     referred = set(re.findall(r'(?:url\(#|href="#)([^)"]+)', svg))
-    kept = {name: f"{salt}-{name}" for name in referred}
+    kept = {identifier: f"{name}-{identifier}" for identifier in referred}
     svg = re.sub(r' id="([^"]*)"', lambda m: f' id="{kept[m[1]]}"' if m[1] in kept else "", svg)
     svg = re.sub(r'(url\(#|href="#)([^)"]+)', lambda m: m[1] + kept[m[2]], svg)
     return "\n".join(line.rstrip() for line in svg.splitlines() if line.strip())

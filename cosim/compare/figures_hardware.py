@@ -192,7 +192,7 @@ def _draw_routers(figure: Any, axes: Any, hardware: HardwareReport, columns: int
         for k in np.flatnonzero(used):
             axes.text(
                 k % columns, k // columns, str(used[k]), ha="center", va="center", fontsize=7,
-                color="#ffffff" if shade[k] > 0.55 else "#22262d",
+                color="#ffffff" if shade[k] > 0.4 else "#22262d",
             )  # fmt: skip
         return f"coloured by {name}, with the number of used cores, and white where none is used"
     return f"coloured by {name}, and white where no core is used"

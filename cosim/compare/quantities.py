@@ -49,7 +49,7 @@ def count(value: int | None) -> str:
 
 def percent(share: float | None, signed: bool = False) -> str:
     """Write a share as per cent; what is not quite 0 or 100 is not rounded to it."""
-    if share is None or math.isnan(share):
+    if share is None or not math.isfinite(share):
         return NOTHING
     value = 100 * share
     sign = "+" if signed and value > 0 else ""
@@ -58,7 +58,7 @@ def percent(share: float | None, signed: bool = False) -> str:
     if abs(value) < 0.05:
         return f"{sign}{number(value)} %"
     if 99.95 <= value < 100:
-        return f"{sign}{math.floor(value * 1000) / 1000:.3f} %" if value < 99.999 else "> 99.999 %"
+        return f"{sign}{value:.3f} %" if value < 99.9994 else "> 99.999 %"
     return f"{sign}{value:.1f} %" if abs(value) < 1000 else f"{sign}{number(value)} %"
 
 

@@ -11,6 +11,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +64,22 @@ class HardwareEngine:
         if neurons != "chip":
             effects = tuple(effect for effect in effects if effect != "arithmetic")
         self.name = name
+        self._options = options
         self.chip: Chip = chip_type(effects=effects, **options)
         self._neurons = neurons
         self._trace = Result.load(trace) if isinstance(trace, (str, Path)) else trace
+
+    def with_effects(self, effects: Sequence[str]) -> HardwareEngine:
+        """The same hardware with other effects on."""
+        return HardwareEngine(
+            self.name, self._neurons, self._trace, effects=effects, **self._options
+        )
+
+    def replaying(self, trace: Result) -> HardwareEngine:
+        """The same hardware, repeating the spikes of a trace."""
+        return HardwareEngine(
+            self.name, "replay", trace, effects=self.chip.effects, **self._options
+        )
 
     def start(self, network: Network) -> HardwareSimulation:
         """Translate, map and prepare a network."""
@@ -114,6 +129,8 @@ class HardwareSimulation:
 
     def result(self) -> Result:
         """Everything since time 0."""
-        return self._run.result(
+        result = self._run.result(
             self._engine.name, self._translation, host_seconds=self._host_seconds
         )
+        # What was asked for is the script's network; what the chip made of it is its own affair.
+        return replace(result, network_hash=self._network.content_hash)

@@ -542,6 +542,8 @@ class Loihi:
         self.fidelity = _one_of("fidelity", fidelity, ("event", "analytic"))
         self.clocking = _one_of("clocking", clocking, ("barrier", "free_running"))
         self.step_ms = _positive("step_ms", step_ms)
+        if self.step_ms is None:
+            self.effects = tuple(effect for effect in self.effects if effect != "time_step")
         self.step_ns = _positive("step_ns", step_ns)
         if self.step_ns is not None and self.clocking == "barrier":
             raise ModelError("step_ns is the length of a free-running step: add clocking=free_running")
