@@ -283,18 +283,33 @@ def main() -> None:
     """Run the command; the user's mistakes become one line and exit code 2."""
     verbose = bool({"-v", "--verbose"} & set(sys.argv))
     try:
-        app()
+        # Typer hands back the code of an Exit, and raises usage errors for us to say in one line.
+        code = app(standalone_mode=False)
     except ModelError as error:
         if verbose:
             traceback.print_exc()
-        print(f"cosim: error: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        code = _fail(str(error))
+    except (KeyboardInterrupt, typer.Abort):
         print("cosim: interrupted", file=sys.stderr)
-        sys.exit(130)
+        code = 130
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(0)
+        code = 0
+    except Exception as error:
+        if not hasattr(error, "format_message"):
+            raise
+        message = error.format_message()
+        if message.lstrip().startswith("Usage:"):  # a command without arguments
+            print(message)
+            code = 2
+        else:
+            code = _fail(f"{' '.join(message.split())} (try cosim --help)")
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str) -> int:
+    print(f"cosim: error: {message}", file=sys.stderr)
+    return 2
 
 
 def _summary(workload: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ the chip's fabric), which is why they are a parameter and not a part of the chip
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -22,6 +23,7 @@ from hwmodels.errors import ModelError
 from hwmodels.mapping import Placement
 from hwmodels.network import Network
 from hwmodels.result import PACKET, HardwareReport
+from hwmodels.spec import Spec
 
 
 class Arrivals(NamedTuple):
@@ -147,6 +149,7 @@ class Chip(Protocol):
     ----------
     name : str
         For instance ``"loihi"``.
+    spec_type : type of Spec
     effects : tuple of str
         The effects that are on in this instance, out of :attr:`all_effects`.
     all_effects : tuple of str
@@ -155,8 +158,19 @@ class Chip(Protocol):
     """
 
     name: str
+    spec_type: type[Spec]
     effects: tuple[str, ...]
     all_effects: tuple[str, ...]
+
+    @classmethod
+    def presets(cls) -> tuple[str, ...]:
+        """Names of the parameter sets that ship with the chip, the default first."""
+        ...
+
+    @classmethod
+    def load_spec(cls, spec: str | Path | None = None) -> Spec:
+        """A parameter set by name or from a TOML file."""
+        ...
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network as the chip represents it, with what that cost.

@@ -227,6 +227,7 @@ def compare(
             candidate.hardware,
             spikes=sum(p.candidate_spikes for p in populations) if complete else None,
             synaptic_events=_synaptic_events(candidate, network) if complete else None,
+            duration_ms=candidate.duration_ms,
         )
     return Comparison(
         name=name or _name(candidate),
@@ -333,7 +334,9 @@ def _notes(reference: Result, candidate: Result, network: Network | None) -> tup
             f"{candidate.duration_ms:g} ms); only the common part is compared."
         )
     if reference.network_hash != candidate.network_hash:
-        notes.append("The two runs executed networks with different content hashes.")
+        notes.append(
+            "The two runs executed networks with different content hashes (what is recorded counts)."
+        )
     elif network is not None and network.content_hash != reference.network_hash:
         notes.append("The network given to the comparator is not the one that was executed.")
     if network is None:

@@ -17,7 +17,7 @@ from cosim.compare.comparison import Comparison
 from cosim.compare.drawing import Picture
 from cosim.compare.hardware import HardwareMetrics, core_utilisation, link_utilisation
 from cosim.compare.quantities import count, percent, si
-from cosim.compare.transport import latencies_ns
+from cosim.compare.transport import computed_steps_ps, latencies_ns
 from hwmodels.result import HardwareReport
 
 #: A distribution whose 99.9th percentile lies this far over its median is drawn on a log axis.
@@ -98,11 +98,12 @@ def energy(metrics: HardwareMetrics) -> Picture | None:
 
 def step_times(hardware: HardwareReport, metrics: HardwareMetrics) -> Picture | None:
     """Draw the hardware time of each step over biological time."""
-    steps = len(hardware.step_ps)
-    if not steps or not hardware.step_ps.any():
+    steps_ps = computed_steps_ps(hardware)
+    steps = len(steps_ps)
+    if not steps_ps.any():
         return None
     figure, axes = drawing.new_figure(True, 2.3)
-    values, unit = _scaled(hardware.step_ps * 1e-12, "s")
+    values, unit = _scaled(steps_ps * 1e-12, "s")
     time = np.arange(steps) * hardware.step_ms
     stretches = steps > MAX_STRETCHES
     if stretches:

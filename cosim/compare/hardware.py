@@ -14,7 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cosim.compare.spiketrains import mean, percentile
-from cosim.compare.transport import TransportMetrics, measure_transport
+from cosim.compare.transport import (
+    TransportMetrics,
+    computed_steps_ps,
+    measure_transport,
+)
 from hwmodels.result import HardwareReport
 
 
@@ -88,6 +92,7 @@ class HardwareMetrics:
     effects : tuple of str
     mesh : tuple of int
     steps : int
+        In which the chip worked: step 0, the initial state, only if it took time.
     step_ms : float
         Biological time of one step.
     step_median_us, step_mean_us, step_p99_us, step_max_us : float or None
@@ -142,7 +147,10 @@ class HardwareMetrics:
 
 
 def measure_hardware(
-    hardware: HardwareReport, spikes: int | None = None, synaptic_events: int | None = None
+    hardware: HardwareReport,
+    spikes: int | None = None,
+    synaptic_events: int | None = None,
+    duration_ms: float | None = None,
 ) -> HardwareMetrics:
     """Figures of one run on a chip.
 
@@ -153,13 +161,17 @@ def measure_hardware(
         All spikes of the run; None when they are not all known.
     synaptic_events : int or None
         Taken when the packet table does not tell.
+    duration_ms : float or None
+        Biological time of the run; the number of steps tells when not given.
 
     Returns
     -------
     HardwareMetrics
     """
-    step_us = hardware.step_ps * 1e-6
+    step_us = computed_steps_ps(hardware) * 1e-6
     total_ps = int(hardware.step_ps.sum())
+    if duration_ms is None:
+        duration_ms = len(step_us) * hardware.step_ms
     transport = measure_transport(hardware)
     if transport is not None:
         synaptic_events = transport.synaptic_events
@@ -177,7 +189,7 @@ def measure_hardware(
         step_p99_us=percentile(step_us, 99),
         step_max_us=percentile(step_us, 100),
         duration_ms=total_ps * 1e-9,
-        real_time_factor=len(step_us) * hardware.step_ms / (total_ps * 1e-9) if total_ps else None,
+        real_time_factor=duration_ms / (total_ps * 1e-9) if total_ps else None,
         energy_uJ=pJ * 1e-6,
         power_mW=pJ / total_ps * 1e3 if total_ps else None,
         energy_per_spike_nJ=pJ / spikes * 1e-3 if spikes else None,

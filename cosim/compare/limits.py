@@ -22,7 +22,7 @@ def broken_limits(comparison: Comparison, limits: Mapping[str, float]) -> list[s
     comparison : Comparison
     limits : mapping of str to float
         Largest magnitude allowed of a value of :meth:`Comparison.to_dict`, by its dotted name,
-        for instance ``{"total.rate_relative_error": 0.05, "hardware.transport.dropped": 0}``.
+        for instance ``{"total.rate_relative_error": 0.05, "hardware.transport.undelivered": 0}``.
 
     Returns
     -------

@@ -141,6 +141,7 @@ def _environment() -> Environment:
             None if value is None else value * factor, unit
         ),
         "cells": wording.population_cells,
+        "remark": wording.population_name,
         "effect": wording.attribution_cells,
     }
     return environment

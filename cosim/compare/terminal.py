@@ -145,8 +145,9 @@ def _populations(comparison: Comparison) -> Table:
         "|shift|\nmean ms",
     )
     rows = [
-        (f"{p.label} (input)" if p.source else p.label, *wording.population_cells(p))
+        (" ".join(filter(None, (p.label, remark and f"({remark})"))), *wording.population_cells(p))
         for p in comparison.populations
+        for _, remark in [wording.population_name(p)]
     ]
     several = len([p for p in comparison.populations if p.recorded and not p.source]) > 1
     total = ("all", *wording.population_cells(comparison.total)) if several else None

@@ -38,7 +38,7 @@ class TraceComparison:
     population, variable, unit : str
         ``unit`` holds for the three deviations; empty for a variable that PyNN does not know.
     cells, samples : int
-        Common to both runs; ``samples`` is a number of instants.
+        Common to both runs; ``samples`` is a number of instants at which both recorded.
     interval_ms : float
     mean_difference, rms_difference, max_difference : float or None
         Of candidate minus reference: signed mean, root mean square, largest magnitude.
@@ -70,18 +70,19 @@ def compare_traces(reference: Result, candidate: Result) -> tuple[TraceCompariso
         if common is None:
             continue
         difference = common.candidate - common.reference
-        apart = np.flatnonzero(np.any(difference != 0, axis=1))
+        known = np.isfinite(difference)  # a recording that was off left NaN
+        apart = np.flatnonzero(np.any(known & (difference != 0), axis=1))
         found.append(
             TraceComparison(
                 population=reference.labels[ours.population],
                 variable=ours.variable,
                 unit=UNITS.get(ours.variable, ""),
                 cells=len(common.cells),
-                samples=len(difference),
+                samples=int(np.count_nonzero(known.any(axis=1))),
                 interval_ms=float(common.interval_ms),
-                mean_difference=mean(difference.ravel()),
-                rms_difference=_rms(difference),
-                max_difference=percentile(np.abs(difference).ravel(), 100),
+                mean_difference=mean(difference[known]),
+                rms_difference=_rms(difference[known]),
+                max_difference=percentile(np.abs(difference[known]), 100),
                 first_difference_ms=float(apart[0] * common.interval_ms) if len(apart) else None,
             )
         )

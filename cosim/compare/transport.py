@@ -25,12 +25,14 @@ class TransportMetrics:
 
     Attributes
     ----------
-    packets, delivered, dropped, late : int
-        ``packets = delivered + dropped``; late packets were delivered, but acted steps after
-        their time.
+    packets, delivered, undelivered : int
+        ``packets = delivered + undelivered``; undelivered ones were dropped, or still under way
+        when the run ended.
+    later_step, later_steps_max : int
+        Packets that arrived in a later step than they were sent in, and by how many at most.
+        Whether a synapse's delay hides that is told by the counts of the result.
     synaptic_events, lost_synaptic_events : int
-        Synapses behind delivered and behind dropped packets.
-    late_steps_max : int
+        Synapses behind delivered and behind undelivered packets.
     streams : int
         Pairs of source neuron and destination core.
     latency_median_ns, latency_mean_ns, latency_p99_ns, latency_max_ns : float or None
@@ -59,9 +61,9 @@ class TransportMetrics:
 
     packets: int
     delivered: int
-    dropped: int
-    late: int
-    late_steps_max: int
+    undelivered: int
+    later_step: int
+    later_steps_max: int
     synaptic_events: int
     lost_synaptic_events: int
     streams: int
@@ -106,9 +108,9 @@ def measure_transport(hardware: HardwareReport) -> TransportMetrics | None:
     return TransportMetrics(
         packets=len(packets),
         delivered=len(delivered),
-        dropped=len(packets) - len(delivered),
-        late=int(np.count_nonzero(late > 0)),
-        late_steps_max=int(late.max(initial=0)),
+        undelivered=len(packets) - len(delivered),
+        later_step=int(np.count_nonzero(late > 0)),
+        later_steps_max=int(late.max(initial=0)),
         synaptic_events=int(delivered["synapses"].sum(dtype=np.int64)),
         lost_synaptic_events=int(packets["synapses"][packets["arrive_ps"] < 0].sum(dtype=np.int64)),
         streams=len(np.unique(_stream(packets))),
@@ -143,8 +145,19 @@ def latencies_ns(hardware: HardwareReport) -> NDArray[np.float64]:
 
 def biological_ms_per_hardware_s(hardware: HardwareReport) -> float | None:
     """Biological time that passed for each second of the chip, over the whole run."""
-    total_ps = int(hardware.step_ps.sum())
-    return len(hardware.step_ps) * hardware.step_ms / (total_ps * 1e-12) if total_ps else None
+    steps_ps = computed_steps_ps(hardware)
+    total_ps = int(steps_ps.sum())
+    return len(steps_ps) * hardware.step_ms / (total_ps * 1e-12) if total_ps else None
+
+
+def computed_steps_ps(hardware: HardwareReport) -> NDArray[np.int64]:
+    """Hardware time of the steps in which the chip worked.
+
+    Step 0 is the initial state. Unless a source spikes at time 0 a chip spends no time on it, and
+    it then counts in no median and stands for no biological time.
+    """
+    steps = hardware.step_ps
+    return steps[1:] if len(steps) and steps[0] == 0 else steps
 
 
 def _biological(latency_ns: float | None, tie: float | None) -> float | None:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from cosim.compare.attribution import AttributionRow
 from cosim.compare.comparison import Comparison
 from cosim.compare.hardware import HardwareMetrics
-from cosim.compare.quantities import count, ms, number, percent, si, times
+from cosim.compare.quantities import NOTHING, count, ms, number, percent, si, times
 from cosim.compare.spiketrains import SpikeComparison
 from cosim.compare.transport import TransportMetrics
 
@@ -31,7 +31,8 @@ def verdict(comparison: Comparison) -> str:
         return f"Neither {ours} nor {theirs} has a single recorded spike."
     if comparison.identical:
         spikes = sum(p.reference_spikes for p in recorded)
-        return f"Identical spike for spike: {theirs} repeats all {count(spikes)} spikes of {ours}."
+        repeated = "the only spike" if spikes == 1 else f"all {count(spikes)} spikes"
+        return f"Identical spike for spike: {theirs} repeats {repeated} of {ours}."
     differing = [p for p in recorded if p.first_difference_ms is not None]
     first = min(differing, key=lambda p: p.first_difference_ms or 0.0)
     return (
@@ -149,7 +150,7 @@ def _transport_rows(transport: TransportMetrics) -> Rows:
         (
             "packets",
             f"{count(transport.packets)}: {count(transport.delivered)} delivered, "
-            f"{count(transport.dropped)} dropped, {count(transport.late)} late",
+            f"{count(transport.undelivered)} not, {count(transport.later_step)} in a later step",
         ),
         (
             "synaptic events",
@@ -212,10 +213,15 @@ def attribution_cells(row: AttributionRow) -> list[str]:
     ]
 
 
+def population_name(p: SpikeComparison) -> tuple[str, str]:
+    """Label, and what a reader must know about its row."""
+    return p.label, "input" if p.source else ("" if p.recorded else "not recorded")
+
+
 def population_cells(p: SpikeComparison) -> Sequence[str]:
     """One table row: cells, rates, difference, within, missed, extra, mean absolute shift."""
     if not p.recorded:
-        return ["not recorded"] + [""] * 7
+        return [NOTHING, *[""] * 7]
     return [
         count(p.cells),
         number(p.reference_rate_Hz),
@@ -258,8 +264,8 @@ def _hardware(hardware: HardwareMetrics) -> list[str]:
         sentences.append(
             f"Spike latency {si(transport.latency_median_ns * 1e-9, 's')} median, "
             f"{si((transport.latency_max_ns or 0) * 1e-9, 's')} at most; "
-            f"{count(transport.dropped)} of {count(transport.packets)} packets dropped, "
-            f"{count(transport.late)} late."
+            f"{count(transport.undelivered)} of {count(transport.packets)} packets not delivered, "
+            f"{count(transport.later_step)} in a later step."
         )
     return sentences
 

@@ -407,6 +407,11 @@ _announced = False
 def _choose_code_generation(codegen: str) -> None:
     """Set Brian2's code generation for this process."""
     global _announced
+    # Brian2 warns of objects outside a Network of its own; ours are stepped by this module. What
+    # it says in many lines of a missing compiler, one line below says.
+    brian2.BrianLogger.suppress_name("unused_brian_object")
+    brian2.BrianLogger.suppress_name("failed_compile_test")
+    brian2.BrianLogger.suppress_hierarchy("brian2.codegen.cpp_prefs")
     if codegen == "auto":
         from brian2.codegen.runtime.cython_rt import CythonCodeObject
 
@@ -414,8 +419,6 @@ def _choose_code_generation(codegen: str) -> None:
         if codegen == "numpy" and not _announced:
             log.warning("no working C++ compiler: Brian2 runs in NumPy, correct but slower")
             _announced = True
-    # Brian2 warns of objects outside a Network of its own; ours are stepped by this module.
-    brian2.BrianLogger.suppress_name("unused_brian_object")
     brian2.prefs.codegen.target = codegen
     brian2.prefs.codegen.cpp.extra_compile_args_gcc = _COMPILER_FLAGS
     # Both would change the order of additions and with it the last bit.

@@ -10,8 +10,10 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +65,7 @@ class HardwareEngine:
         effects = choose_effects(options.pop("effects", None), chip_type.all_effects)
         if neurons != "chip":
             effects = tuple(effect for effect in effects if effect != "arithmetic")
+        _check_names(name, chip_type, options)
         self.name = name
         self._options = options
         self.chip: Chip = chip_type(effects=effects, **options)
@@ -94,6 +97,16 @@ class HardwareEngine:
 
             return Brian2Neurons(translation.network)
         return self.chip.neurons(translation)
+
+
+def _check_names(chip: str, chip_type: Any, options: Mapping[str, Any]) -> None:
+    """Refuse what is neither an option nor a field of the specification, naming the nearest."""
+    known = {"neurons", "trace", *inspect.signature(chip_type).parameters} - {"changes"}
+    known |= {field.name for field in chip_type.spec_type.quantities()}
+    for option in options:
+        if option not in known:
+            near = difflib.get_close_matches(option, sorted(known), n=1, cutoff=0)
+            raise ModelError(f"{chip} has no option {option!r}; the nearest is {near[0]!r}")
 
 
 class HardwareSimulation:

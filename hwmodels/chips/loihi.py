@@ -524,6 +524,7 @@ class Loihi:
     """
 
     name = "loihi"
+    spec_type = LoihiSpec
     all_effects = ("time_step", "weight_precision", "arithmetic", "fabric")
 
     def __init__(

@@ -4,7 +4,8 @@ In: packets injected at ports. Out: packets delivered at ports, with the time of
 integer picoseconds. The rules, which fix every arrival time whatever order processes run in:
 
 1. An instant has two phases. First everything that arrives, arrives: packets at FIFOs, credits at
-   outputs, links that become free. Then each router arbitrates, on what it has at that moment.
+   outputs, links that become free; senders put packets. Then each router arbitrates, on what it
+   has at that moment.
 2. A packet goes east or west until its column is right, then north or south, then to its port.
 3. An output grants one packet an instant, if its link is free and its downstream FIFO has a credit
    for it. Among the input FIFOs whose head wants this output, the first at or after the pointer
@@ -13,22 +14,31 @@ integer picoseconds. The rules, which fix every arrival time whatever order proc
 4. A granted packet occupies its link for the link's cycle time and stands in the downstream FIFO
    after its latency. Its own FIFO place is given back to the upstream output one credit time
    later. Ports have no latency: an ejected packet is there at once.
+5. A sender that finds the FIFO of its port full puts its packet one picosecond after a place in
+   it became free.
 
-No output can wait for itself, since a packet never turns from a column back into a row, so the
-mesh cannot deadlock as long as the ports are served.
+Every latency is at least one picosecond, so what a router decides at an instant cannot depend on
+what another one decides at the same instant. No output can wait for itself, since a packet never
+turns from a column back into a row, so the mesh cannot deadlock as long as the ports are served.
+Injected packets are delivered or in flight, always; nothing is ever dropped here.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import simpy
 from numpy.typing import NDArray
 
+from hwmodels.errors import ModelError
 from hwmodels.result import LINK
+
+#: A SimPy process.
+Process = Generator[simpy.Event, Any, None]
 
 #: Inputs and outputs of a router towards its neighbours; local ports follow.
 EAST, WEST, NORTH, SOUTH = range(4)
@@ -54,6 +64,11 @@ class MeshTimes:
         behind an ejection port.
     credit_ps : int
         Until a freed FIFO place can be used again; at least 1.
+
+    Raises
+    ------
+    ModelError
+        For a value below 1.
     """
 
     columns: int
@@ -67,13 +82,23 @@ class MeshTimes:
     port_depth: int
     credit_ps: int = 1
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if value < 1:
+                raise ModelError(f"mesh: {name} must be at least 1, got {value}")
+
+    @property
+    def settle_ps(self) -> int:
+        """After the last delivery, when every link is free and every credit is home."""
+        return max(self.row_cycle_ps, self.column_cycle_ps, self.credit_ps) + 1
+
 
 class Packet:
     """One packet; ``tag`` is the sender's own reference."""
 
     __slots__ = ("arrive_ps", "hops", "inject_ps", "port", "tag", "x", "y")
 
-    def __init__(self, x: int, y: int, port: int, tag: object = None) -> None:
+    def __init__(self, x: int, y: int, port: int, tag: Any = None) -> None:
         self.x, self.y, self.port, self.tag = x, y, port, tag
         self.inject_ps = self.arrive_ps = -1
         self.hops = 0
@@ -92,8 +117,8 @@ class Mesh:
 
     Attributes
     ----------
-    in_flight : int
-        Packets injected and not yet delivered.
+    injected, delivered : int
+        Packets so far.
     """
 
     def __init__(
@@ -102,7 +127,7 @@ class Mesh:
         self.env = env
         self.times = times
         self.deliver = deliver
-        self.in_flight = 0
+        self.injected = self.delivered = 0
         self._routers = [
             [_Router(self, x, y) for y in range(times.rows)] for x in range(times.columns)
         ]
@@ -111,32 +136,37 @@ class Mesh:
                 router.connect()
 
     @property
+    def in_flight(self) -> int:
+        """Packets injected and not yet delivered."""
+        return self.injected - self.delivered
+
+    @property
     def now_ps(self) -> int:
         """The time in ps."""
         return int(self.env.now) >> 1
-
-    @property
-    def arrival_ps(self) -> int:
-        """When something that is put now counts as arrived: after arbitration, the next ps."""
-        return (int(self.env.now) + 1) >> 1
 
     def router(self, x: int, y: int) -> _Router:
         """The router at column ``x`` and row ``y``."""
         return self._routers[x][y]
 
-    def inject(self, x: int, y: int, port: int, packet: Packet) -> Iterator[simpy.Event]:
+    def inject(self, x: int, y: int, port: int, packet: Packet) -> Process:
         """Put a packet into an injection port, waiting while its FIFO is full."""
         fifo = self._routers[x][y].inputs[4 + port]
+        if self.env.now & 1:
+            yield self.env.timeout(1)  # arbitration of this instant must not see the packet
         while len(fifo.packets) >= fifo.depth:
             fifo.space = self.env.event()
             yield fifo.space
-        packet.inject_ps = self.arrival_ps
-        self.in_flight += 1
+            yield self.env.timeout(1)
+        packet.inject_ps = self.now_ps
+        self.injected += 1
         fifo.put(packet)
 
     def release(self, packet: Packet) -> None:
         """The receiver took a delivered packet: its place in the port's FIFO is free again."""
-        self._routers[packet.x][packet.y].outputs[4 + packet.port].give_back()
+        port = self._routers[packet.x][packet.y].outputs[4 + packet.port]
+        assert port is not None
+        port.give_back()
 
     def links(self) -> NDArray:
         """Load of every link and ejection port so far, as :data:`hwmodels.result.LINK`."""
@@ -169,7 +199,7 @@ class _Fifo:
     def put(self, packet: Packet) -> None:
         self.packets.append(packet)
         if len(self.packets) == 1:
-            self.router.wake_at(self.router.mesh.arrival_ps)
+            self.router.wake_at(self.router.mesh.now_ps)
 
     def pop(self) -> Packet:
         packet = self.packets.popleft()
@@ -221,7 +251,7 @@ class _Output:
         self.free_ps = now_ps + self.cycle_ps
         if self.fifo is None:
             packet.arrive_ps = now_ps
-            mesh.in_flight -= 1
+            mesh.delivered += 1
             mesh.deliver(packet)
             return
         packet.hops += 1
@@ -272,7 +302,7 @@ class _Router:
     def _ring(self, _: simpy.Event) -> None:
         self._wake.succeed()
 
-    def _run(self) -> Iterator[simpy.Event]:
+    def _run(self) -> Process:
         env = self.mesh.env
         while True:
             yield self._wake

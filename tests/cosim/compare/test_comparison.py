@@ -145,6 +145,13 @@ def test_trace_deviation_by_hand():
     assert t.unit == "mV"
 
 
+def test_samples_while_the_recording_was_off_do_not_count():
+    a = result(spikes(), sizes=(1,), traces=(trace([0, np.nan, 2, 3]),))
+    b = result(spikes(), sizes=(1,), traces=(trace([0, 1, np.nan, 5]),))
+    (t,) = compare_traces(a, b)
+    assert (t.samples, t.max_difference, t.first_difference_ms) == (2, 2.0, 3.0)
+
+
 def test_traces_meet_on_common_cells_and_instants():
     fine = trace([[0, 9], [1, 9], [2, 9], [3, 9], [4, 9]], cells=(0, 1), interval_ms=0.5)
     coarse = trace([[0, 7], [2, 7], [5, 7]], cells=(0, 3), interval_ms=1.0)
@@ -173,7 +180,7 @@ def test_traces_with_nothing_in_common_are_left_out(other):
 def test_json_is_stable_and_complete(comparison, net, reference):
     content = json.loads(comparison.to_json())
     assert content["total"]["missed"] == comparison.total.missed
-    assert content["hardware"]["transport"]["dropped"] > 0
+    assert content["hardware"]["transport"]["undelivered"] > 0
     assert content["candidate"]["counts"]["weights rounded"] == 51234
     assert content["reference"]["network_hash"] == net.content_hash
     assert content["task"]["accuracy"]["difference"] == pytest.approx(-0.02)
@@ -203,13 +210,13 @@ def test_limits_name_what_is_broken(comparison):
     limits = {
         "total.rate_relative_error": 0.5,
         "total.missed": 3,
-        "hardware.transport.dropped": 0,
+        "hardware.transport.undelivered": 0,
         "candidate.counts.weights rounded": 100_000,
     }
     broken = broken_limits(comparison, limits)
     assert len(broken) == 2
     assert broken[0] == f"total.missed is {comparison.total.missed}, the limit is 3.00"
-    assert broken[1].startswith("hardware.transport.dropped is ")
+    assert broken[1].startswith("hardware.transport.undelivered is ")
 
 
 def test_what_was_not_measured_breaks_its_limit(net, reference):

@@ -22,7 +22,7 @@ def test_latency_runs_from_injection_to_arrival():
     assert t.latency_mean_ns == pytest.approx(2.0)
     assert t.latency_max_ns == pytest.approx(3.0)
     assert t.latency_p99_ns == pytest.approx(2.98)
-    assert (t.packets, t.delivered, t.dropped) == (4, 3, 1)
+    assert (t.packets, t.delivered, t.undelivered) == (4, 3, 1)
     assert t.streams == 3
     assert t.hops_mean == 2.0
 
@@ -102,13 +102,13 @@ def test_equal_arrivals_are_in_order():
 def test_late_and_lost_synaptic_events():
     table = packets((0, 0, 0, 0, 10, 2, 5), (0, 1, 0, 0, 10, 0, 7), (0, 2, 0, 0, -1, 0, 11))
     t = measure_transport(report(packets=table))
-    assert (t.late, t.late_steps_max) == (1, 2)
+    assert (t.later_step, t.later_steps_max) == (1, 2)
     assert (t.synaptic_events, t.lost_synaptic_events) == (12, 11)
 
 
 def test_all_packets_lost_leave_no_latency():
     t = measure_transport(report(packets=packets((0, 0, 0, 5, -1))))
-    assert (t.delivered, t.dropped) == (0, 1)
+    assert (t.delivered, t.undelivered) == (0, 1)
     assert t.latency_median_ns is None
     assert t.hops_max is None
 
@@ -119,6 +119,20 @@ def test_step_times_and_real_time_factor():
     assert (h.step_median_us, h.step_mean_us, h.step_max_us) == pytest.approx((5.0, 5.0, 8.0))
     assert h.duration_ms == pytest.approx(0.020)
     assert h.real_time_factor == pytest.approx(2.0 / 0.020)
+
+
+def test_the_initial_state_is_no_step_unless_it_took_time():
+    idle = report(
+        step_ps=np.array([0, 4, 6]) * 1_000_000, packets=packets((2, 0, 0, 5 * 10**6, 6 * 10**6))
+    )
+    h = measure_hardware(idle)
+    assert (h.steps, h.step_median_us) == (2, pytest.approx(5.0))
+    assert h.real_time_factor == pytest.approx(2.0 / 0.010)
+    # The table of steps still starts at step 0: step 2 begins after 4 us.
+    assert h.transport.step_latency_max_ns == pytest.approx(2000.0)
+    busy = report(step_ps=np.array([2, 4, 6]) * 1_000_000)
+    assert measure_hardware(busy).steps == 3
+    assert measure_hardware(busy, duration_ms=2.0).real_time_factor == pytest.approx(2.0 / 0.012)
 
 
 def test_energy_by_operation_per_spike_and_mean_power():
