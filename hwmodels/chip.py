@@ -114,7 +114,15 @@ class Neurons(Protocol):
 
 
 class Transport(Protocol):
-    """The fabric of a chip between the firing of a cell and the arrival at its targets."""
+    """The fabric of a chip between the firing of a cell and the arrival at its targets.
+
+    Attributes
+    ----------
+    delay_from_arrival : bool
+        Whether a synaptic delay counts from the arrival of its packet, so that a late packet acts
+        late by as many steps. Otherwise (and when left out) a packet names the step in which it
+        acts, and a late one is late only as far as its delay did not cover it.
+    """
 
     def step(
         self, step: int, fired: NDArray[np.int64], active: NDArray[np.bool_] | None

@@ -5,8 +5,9 @@ Out: a :class:`~hwmodels.result.Result`. This loop is the same for every chip an
 any origin, and it must know neither.
 
 In each step the neurons take the input that is due and compute; the fabric carries who fired;
-the synapses of those spikes enter the delay line, later if the fabric was late. Input is summed
-in a fixed order (projection, step of emission, presynaptic cell, position in its row), which is
+the synapses of those spikes enter the delay line, later if the fabric was late: by as many steps
+where the delay counts from a packet's arrival, and only as far as its delay did not cover it
+where the packet names the step in which it acts. Input is summed in a fixed order (projection, step of emission, presynaptic cell, position in its row), which is
 also Brian2's, so that exact neurons give exactly what Brian2 alone gives.
 """
 
@@ -48,6 +49,7 @@ class LockstepRun:
         self._network = network
         self._neurons = neurons
         self._transport = transport
+        self._from_arrival = getattr(transport, "delay_from_arrival", False)
         self._core_of = core_of
         self._step = -1
         self._lines = [_DelayLine(network, p) for p in network.projections]
@@ -128,9 +130,9 @@ class LockstepRun:
             packets, first = np.unique(_keys(transit.delayed), return_index=True)
             position = np.minimum(np.searchsorted(packets, keys), len(packets) - 1)
             steps = transit.delayed["late_steps"][first].astype(np.int64)
-            earliest = np.where(packets[position] == keys, step + steps[position] + 1, 0)
-            self._late += int(np.count_nonzero(earliest > due))
-            due = np.maximum(due, earliest)
+            behind = np.where(packets[position] == keys, steps[position], 0)
+            on_time, due = due, self._put_off(step, due, behind)
+            self._late += int(np.count_nonzero(due > on_time))
         lost = np.isin(keys, _keys(transit.lost))
         self._lost += int(np.count_nonzero(lost))
         held = np.isin(keys, _keys(transit.held)) & ~lost
@@ -140,12 +142,21 @@ class LockstepRun:
         on_time = ~(lost | held)
         return synapses[on_time], due[on_time]
 
+    def _put_off(
+        self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64] | int
+    ) -> NDArray[np.int64]:
+        """When synapses act whose packet arrived so many steps after it was sent."""
+        if self._from_arrival:
+            return due + late_steps
+        return np.maximum(due, np.where(np.asarray(late_steps) > 0, sent + late_steps + 1, 0))
+
     def _release(self, step: int, arrived: NDArray) -> None:
         """Let synapses act whose packets arrived after the step in which they were sent."""
         for sent, key in zip(arrived["step"].tolist(), _keys(arrived).tolist(), strict=True):
             for k, synapses, due in self._held.pop((sent, key), ()):
-                self._late += int(np.count_nonzero(due <= step))
-                self._lines[k].push(synapses, np.maximum(due, step + 1))
+                acts = self._put_off(sent, due, step - sent)
+                self._late += int(np.count_nonzero(acts > due))
+                self._lines[k].push(synapses, acts)
 
     def _take_over(self, network: Network) -> None:
         self._neurons.update(network)
@@ -158,9 +169,7 @@ class LockstepRun:
     def result(self, engine: str, translation: Translation, host_seconds: float) -> Result:
         """Everything since time 0."""
         steps = max(self._step, 0)
-        hardware = replace(
-            self._transport.report(steps), quantisation=translation.quantisation
-        )
+        hardware = replace(self._transport.report(steps), quantisation=translation.quantisation)
         under_way = sum(len(synapses) for held in self._held.values() for _, synapses, _ in held)
         late = {
             "synaptic events late": self._late,

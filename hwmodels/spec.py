@@ -107,9 +107,7 @@ class Spec:
             for key, value in changes.items()
         }
         sources = dict(self.sources) | dict.fromkeys(values, ("set by the user", "U"))
-        return dataclasses.replace(
-            self, name=f"{self.name} (changed)", sources=sources, **values
-        )
+        return dataclasses.replace(self, name=f"{self.name} (changed)", sources=sources, **values)
 
     def table(self) -> list[Row]:
         """All numbers with unit, source and meaning, in the order of the datasheet."""
@@ -151,10 +149,12 @@ def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:
             if isinstance(value, bool):
                 raise ValueError
             number = float(value)
+            if number in (float("inf"), float("-inf")):
+                raise ValueError
         else:
             table = json.loads(value) if isinstance(value, str) else value
             return tuple((int(row[0]), float(row[1])) for row in table)
-    except (TypeError, ValueError, IndexError):
+    except (TypeError, ValueError, IndexError, OverflowError):
         raise ModelError(f"{where}: {known.name} must be of type {kind}, got {value!r}") from None
     if not number >= 0 and not known.name.endswith("_min"):
         raise ModelError(f"{where}: {known.name} must be >= 0, got {value!r}")

@@ -27,7 +27,7 @@ LEAK_S_CM2 = 5e-5
 CONNECTION_PROBABILITY = 0.02
 E_EXC_mV, E_INH_mV, V_MEAN_mV = 0.0, -80.0, -60.0
 #: Synaptic conductance steps in nS.
-STRENGTH_nS = {"COBA": (4.0, 51.0), "CUBA": (0.27, 4.5)}
+STRENGTH_nS = {"COBA": (6.0, 67.0), "CUBA": (0.27, 4.5)}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -335,7 +335,7 @@ def _notes(reference: Result, candidate: Result, network: Network | None) -> tup
         )
     if reference.network_hash != candidate.network_hash:
         notes.append(
-            "The two runs executed networks with different content hashes (what is recorded counts)."
+            "The two runs executed networks with different content hashes (which cover recordings)."
         )
     elif network is not None and network.content_hash != reference.network_hash:
         notes.append("The network given to the comparator is not the one that was executed.")

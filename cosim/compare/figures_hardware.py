@@ -219,19 +219,28 @@ def _draw_links(
     load = (busy if timed else links["packets"].astype(float))[between]
     name = "link busy" if timed else "packets on link"
     segments = _segments(links[between], columns, rows)
-    order = np.argsort(load, kind="stable")  # the busiest on top
-    lines = LineCollection(
-        list(segments[order]), cmap=drawing.load_map(drawing.LINK_MAP), array=load[order],
-        linewidths=float(np.clip(28 / max(columns, rows), 0.8, 3.5)),
-        rasterized=len(segments) > drawing.MANY_POINTS,
-    )  # fmt: skip
-    lines.set_clim(0, max(float(load.max()), 1e-12))
-    axes.add_collection(lines)
-    _bar(figure, axes, lines, name, share=timed)
+    width = float(np.clip(28 / max(columns, rows), 0.8, 3.5))
+    many = len(segments) > drawing.MANY_POINTS
+    idle = load == 0
+    axes.add_collection(
+        LineCollection(list(segments[idle]), colors="#e3e6ea", linewidths=width, rasterized=many)
+    )
+    if not idle.all():
+        order = np.flatnonzero(~idle)[np.argsort(load[~idle], kind="stable")]  # busiest on top
+        lines = LineCollection(
+            list(segments[order]),
+            cmap=drawing.load_map(drawing.LINK_MAP),
+            array=load[order],
+            linewidths=width,
+            rasterized=many,
+        )
+        lines.set_clim(0, float(load.max()))
+        axes.add_collection(lines)
+        _bar(figure, axes, lines, name, share=timed)
     busiest = metrics.links.busiest_link if metrics.links else None
     said = (
-        f"Lines are links, coloured by {name}; traffic keeps to the right of the middle, seen in "
-        "its direction."
+        f"Lines are links, coloured by {name} (grey: idle); traffic keeps to the right of the "
+        "middle, seen in its direction."
     )
     if timed and busiest and metrics.links is not None:
         said += f" Busiest: {busiest}, {percent(metrics.links.utilisation_max)}."

@@ -148,7 +148,7 @@ def intervals(comparison: Comparison) -> Picture | None:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("interval (ms)")
     axes.set_ylabel("intervals")
-    axes.legend(loc="upper left")
+    axes.legend(loc="best")
     caption = (
         "Intervals between consecutive spikes of one cell, computed cells only, on a logarithmic "
         "axis. Equal outlines: the cells fire with the same regularity."

@@ -55,6 +55,8 @@ def percent(share: float | None, signed: bool = False) -> str:
     sign = "+" if signed and value > 0 else ""
     if value in (0, 100):
         return f"{sign}{value:.0f} %"
+    if 0 < value < 0.001:
+        return "< 0.001 %"
     if abs(value) < 0.05:
         return f"{sign}{number(value)} %"
     if 99.95 <= value < 100:

@@ -40,31 +40,42 @@ def print_comparison(
         Standard output when not given.
     """
     console = console or Console()
-    listed = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
-    width = min(WIDTH, console.width)
-    for comparison in listed:
-        for part in _parts(comparison, (attribution or {}).get(comparison.name)):
-            if console.options.ascii_only and isinstance(part, Text):
-                part = Text(_ascii(part.plain), style=part.style)
-            console.print(part, width=width, highlight=False)
+    if console.is_terminal and not console.options.ascii_only:
+        _print(comparisons, attribution, console)
+    else:
+        text = render_text(comparisons, attribution)
+        console.file.write(text.encode(console.encoding, "replace").decode(console.encoding))
 
 
 def render_text(
     comparisons: Comparison | Sequence[Comparison],
     attribution: Mapping[str, Attribution] | None = None,
-    width: int = WIDTH,
 ) -> str:
-    """Return what :func:`print_comparison` prints, as plain ASCII text without trailing blanks."""
+    """Return what :func:`print_comparison` prints, without colours and trailing blanks.
+
+    ASCII throughout, except in names that the user gave.
+    """
     stream = io.StringIO()
     console = Console(
-        file=stream, width=width, color_system=None, force_terminal=False, legacy_windows=False
+        file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False
     )
-    print_comparison(comparisons, attribution, console)
+    _print(comparisons, attribution, console)
     return "".join(f"{_ascii(line).rstrip()}\n" for line in stream.getvalue().splitlines())
 
 
+def _print(
+    comparisons: Comparison | Sequence[Comparison],
+    attribution: Mapping[str, Attribution] | None,
+    console: Console,
+) -> None:
+    listed = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
+    for comparison in listed:
+        for part in _parts(comparison, (attribution or {}).get(comparison.name)):
+            console.print(part, width=min(WIDTH, console.width), highlight=False)
+
+
 def _ascii(text: str) -> str:
-    """For a stream that cannot take more; rich replaces its own lines by itself."""
+    """Replace what a plain stream may not take."""
     return text.replace("µ", "u").replace("–", "-").replace("─", "-").replace("…", "~")
 
 
@@ -144,11 +155,10 @@ def _populations(comparison: Comparison) -> Table:
         "extra",
         "|shift|\nmean ms",
     )
-    rows = [
-        (" ".join(filter(None, (p.label, remark and f"({remark})"))), *wording.population_cells(p))
-        for p in comparison.populations
-        for _, remark in [wording.population_name(p)]
-    ]
+    rows = []
+    for p in comparison.populations:
+        label, remark = wording.population_name(p)
+        rows.append((f"{label} ({remark})" if remark else label, *wording.population_cells(p)))
     several = len([p for p in comparison.populations if p.recorded and not p.source]) > 1
     total = ("all", *wording.population_cells(comparison.total)) if several else None
     return _table("populations", headers, rows, total)

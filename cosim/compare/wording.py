@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cosim.compare.attribution import AttributionRow
-from cosim.compare.comparison import Comparison
+from cosim.compare.comparison import Comparison, TaskMetric
 from cosim.compare.hardware import HardwareMetrics
 from cosim.compare.quantities import NOTHING, count, ms, number, percent, si, times
 from cosim.compare.spiketrains import SpikeComparison
@@ -48,11 +48,7 @@ def headline(comparison: Comparison) -> list[str]:
         computed = [p for p in comparison.populations if p.recorded and not p.source]
         spoken = computed if len(computed) <= SPOKEN else [comparison.total]
         sentences += [_spikes(p, comparison) for p in spoken]
-    sentences += [
-        f"{t.name}: {number(t.reference)} in {comparison.reference_name}, {number(t.candidate)} "
-        f"on {comparison.name} ({number(t.difference, signed=True)})."
-        for t in comparison.task
-    ]
+    sentences += [_task(t, comparison) for t in comparison.task]
     if comparison.hardware is not None:
         sentences += _hardware(comparison.hardware)
     lost = [f"{count(v)} {k}" for k, v in counts(comparison) if v]
@@ -232,6 +228,14 @@ def population_cells(p: SpikeComparison) -> Sequence[str]:
         count(p.extra),
         number(p.shift_abs_mean_ms),
     ]
+
+
+def _task(metric: TaskMetric, comparison: Comparison) -> str:
+    change = number(metric.difference, signed=True) if metric.difference != 0 else "no change"
+    return (
+        f"{metric.name}: {number(metric.reference)} in {comparison.reference_name}, "
+        f"{number(metric.candidate)} on {comparison.name} ({change})."
+    )
 
 
 def _spikes(p: SpikeComparison, comparison: Comparison) -> str:

@@ -37,7 +37,7 @@ from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.multicore import CoreTimes, MulticoreTransport
 from hwmodels.mapping import CoreLimits, Placement, mesh_graph
 from hwmodels.mapping.sequential import place_sequentially
-from hwmodels.network import Network, Population, Projection, to_delay_steps, to_steps
+from hwmodels.network import Network, Population, Projection, to_delay_steps
 from hwmodels.result import ENERGY, QUANTISATION, HardwareReport
 from hwmodels.spec import Spec, quantity
 
@@ -47,7 +47,6 @@ _SPECS = Path(__file__).parent / "specs"
 NATIVE = ("IF_curr_exp", "IF_curr_delta")
 #: Effective weights are multiples of 2^6 state units.
 _WEIGHT_SHIFT = 6
-_ONE = 4096
 
 
 # --- Numbers --------------------------------------------------------------------------------------
@@ -78,6 +77,8 @@ class LoihiSpec(Spec):
     refractory_max: int = quantity("steps", "Largest refractory register; R holds R - 1 steps")
     delay_steps_max: int = quantity("steps", "Longest synaptic delay")
 
+    host_column: int = quantity("", "Column of the router where the spikes of sources enter")
+    host_row: int = quantity("", "Its row")
     link_buffer_packets: int = quantity("packets", "FIFO behind a link")
     core_buffer_packets: int = quantity("packets", "FIFO in front of a core")
     credit_ns: float = quantity("ns", "Until a freed FIFO place is usable")
@@ -107,6 +108,30 @@ class LoihiSpec(Spec):
     hop_ns_pJ: float = quantity("pJ", "Hop to the north or south")
     static_mW: float = quantity("mW", "Static power of a chip; not in the dynamic energy")
 
+    def __post_init__(self) -> None:
+        for name in (
+            "columns", "rows", "cores_per_tile", "decay_bits", "weight_bits",
+            "link_buffer_packets", "core_buffer_packets",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
+        for name in ("hop_ew_ns", "hop_ns_ns", "credit_ns"):
+            if getattr(self, name) < 0.001:
+                raise ModelError(
+                    f"{self.name}: {name} must be >= 0.001 ns, the resolution of the model, "
+                    f"got {getattr(self, name):g}"
+                )
+        if self.host_column >= self.columns or self.host_row >= self.rows:
+            raise ModelError(
+                f"{self.name}: the host sits at router ({self.host_column}, {self.host_row}), "
+                f"outside of {self.columns} x {self.rows}; change host_column and host_row"
+            )
+
+    @property
+    def one(self) -> int:
+        """The decay that keeps nothing."""
+        return 1 << self.decay_bits
+
     @property
     def cores(self) -> int:
         """Cores of the chip."""
@@ -117,7 +142,7 @@ class LoihiSpec(Spec):
         return self.barrier_ns + self.barrier_tile_ns * (max(tiles, 1) - 1)
 
     def management_of(self, tiles: int) -> float:
-        """What the embedded processors add to a step, in ns: the measured total less the barrier."""
+        """What the embedded processors add to a step, in ns: the measured total less barrier."""
         measured = [ns for least, ns in self.step_overhead_ns if least <= max(tiles, 1)]
         return max(0.0, measured[-1] - self.barrier_of(tiles)) if measured else 0.0
 
@@ -206,24 +231,26 @@ def scale_population(
             "neurons=exact"
         )
     exact_v = -np.expm1(-dt / p["tau_m"])
-    decay_v = np.clip(np.rint(exact_v * _ONE), 0, _ONE - 1).astype(np.int64)
+    one = spec.one
+    decay_v = np.clip(np.rint(exact_v * one), 0, one - 1).astype(np.int64)
     # What one unit of drive settles at, exactly and with the chip's decay.
-    correction = np.where(decay_v > 0, decay_v / _ONE / exact_v, 1.0)
+    correction = np.where(decay_v > 0, decay_v / one / exact_v, 1.0)
     gain_mV, decay_u = {}, {}
     for receptor, side in (("excitatory", "E"), ("inhibitory", "I")):
         if population.celltype == "IF_curr_delta":
-            decay_u[receptor] = np.full(population.size, _ONE)
+            decay_u[receptor] = np.full(population.size, one)
             gain_mV[receptor] = np.ones(population.size)
             continue
         tau = p[f"tau_syn_{side}"]
         exact_u = -np.expm1(-dt / tau)
-        decay_u[receptor] = np.clip(np.rint(exact_u * _ONE), 1, _ONE).astype(np.int64)
+        decay_u[receptor] = np.clip(np.rint(exact_u * one), 1, one).astype(np.int64)
         difference = 1 / tau - 1 / p["tau_m"]
         same = np.abs(difference * dt) < 1e-12
-        ratio = np.where(same, 1.0, -np.expm1(-dt * difference) / np.where(same, 1, dt * difference))
+        exponent = np.where(same, 1.0, dt * difference)
+        ratio = np.where(same, 1.0, -np.expm1(-exponent) / exponent)
         # P21: the exact membrane's rise in one step for a unit current that decays with tau.
         rise = dt / p["cm"] * (1 - exact_v) * ratio
-        gain_mV[receptor] = rise / exact_u * decay_u[receptor] / _ONE * correction
+        gain_mV[receptor] = rise / exact_u * decay_u[receptor] / one * correction
 
     peaks = []
     for projection in inputs:
@@ -233,7 +260,9 @@ def scale_population(
     peaks = [peak for peak in peaks if peak > 0]
     mantissa = 2**spec.weight_bits - 1
     weakest = min(peaks, default=float(height.min()))
-    finest = float(height.max()) / 2**spec.threshold_bits
+    finest = float(height.max()) / min(
+        2**spec.threshold_bits, 64 * (2**spec.threshold_mantissa_bits - 1)
+    )
     coarsest = float(height.min()) / 2**16
     unit = weakest / (mantissa << _WEIGHT_SHIFT)
     while unit > coarsest:
@@ -269,9 +298,9 @@ def quantise_bias(bias: NDArray[np.float64], spec: LoihiSpec) -> tuple[NDArray[n
 # --- Arithmetic -----------------------------------------------------------------------------------
 
 
-def decayed(x: NDArray[np.int64], decay: NDArray[np.int64]) -> NDArray[np.int64]:
-    """``x (4096 - decay) / 4096``, rounded toward zero."""
-    return np.sign(x) * (np.abs(x) * (_ONE - decay) >> 12)
+def decayed(x: NDArray[np.int64], decay: NDArray[np.int64], bits: int = 12) -> NDArray[np.int64]:
+    """``x (4096 - decay) / 4096``, rounded toward zero; 4096 is 2 to the ``bits`` of a decay."""
+    return np.sign(x) * (np.abs(x) * ((1 << bits) - decay) >> bits)
 
 
 def wrapped(x: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
@@ -309,11 +338,11 @@ def update_compartments(
     # 1 The input register wraps; 2, 3 so does the current.
     slot = wrapped(q, spec.input_bits)
     c.input_wraps += int(np.count_nonzero(slot != q))
-    u = decayed(c.u, c.decay_u) + slot
+    u = decayed(c.u, c.decay_u, spec.decay_bits) + slot
     c.u = wrapped(u, spec.state_bits)
     c.current_wraps += int(np.count_nonzero(c.u != u))
     # 4, 5 The voltage decays and takes current and bias; 6 it saturates.
-    v = decayed(c.v, c.decay_v) + wrapped(c.u + bias, spec.state_bits)
+    v = decayed(c.v, c.decay_v, spec.decay_bits) + wrapped(c.u + bias, spec.state_bits)
     clipped = np.clip(v, -limit, limit)
     # 7 While refractory it is held at zero; the current goes on.
     free = c.held == 0
@@ -382,7 +411,7 @@ class LoihiNeurons:
                 v=zeros.copy(),
                 held=zeros.copy(),
                 decay_u=scale.decay_u["inhibitory"],
-                decay_v=np.full(size, _ONE),
+                decay_v=np.full(size, self._chip.spec.one),
                 threshold=np.full(size, np.iinfo(np.int64).max),
                 refractory=zeros,
             )
@@ -547,7 +576,9 @@ class Loihi:
             self.effects = tuple(effect for effect in self.effects if effect != "time_step")
         self.step_ns = _positive("step_ns", step_ns)
         if self.step_ns is not None and self.clocking == "barrier":
-            raise ModelError("step_ns is the length of a free-running step: add clocking=free_running")
+            raise ModelError(
+                "step_ns is the length of a free-running step: add clocking=free_running"
+            )
 
     @classmethod
     def presets(cls) -> tuple[str, ...]:
@@ -578,21 +609,19 @@ class Loihi:
         self._check_delays(network)
         scales = since.formats if since is not None else self._scales(network)
         rows: list[tuple] = []
-        projections = network.projections
+        projections = list(network.projections)
         if "weight_precision" in self.effects:
-            projections = []
-            for projection in network.projections:
+            for k, projection in enumerate(network.projections):
                 gain = self._gain(network, projection, scales)
                 unit = _weight_unit(network.populations[projection.post].celltype)
                 effective, row = quantise_weights(projection, gain, unit, self.spec)
                 rows.append(row)
                 counts["weights clipped"] = counts.get("weights clipped", 0) + int(row[-1])
-                projections.append(replace(projection, weight=effective))
-            projections = tuple(projections)
+                projections[k] = replace(projection, weight=effective)
         for index, scale in scales.items():
             rows += _parameter_rows(network, index, scale, self.spec)
         return Translation(
-            replace(network, projections=projections),
+            replace(network, projections=tuple(projections)),
             np.array(rows, dtype=QUANTISATION),
             counts,
             scales,
@@ -645,7 +674,8 @@ class Loihi:
                 raise UnsupportedError(
                     f"projection {projection.label!r}: a delay of {projection.delay_ms.max():g} ms "
                     f"is {longest} steps of {network.timestep_ms:g} ms, Loihi holds at most "
-                    f"{self.spec.delay_steps_max}; use a longer step (step_ms=...) or shorter delays"
+                    f"{self.spec.delay_steps_max}; use a longer step (step_ms=...) or shorter "
+                    "delays"
                 )
 
     # Where everything goes
@@ -741,6 +771,7 @@ class LoihiTransport(MulticoreTransport):
             overhead_ps=_ps(spec.barrier_of(tiles)) + _ps(spec.management_of(tiles)),
             fidelity=chip.fidelity if "fabric" in chip.effects else "free",
             period_ps=period_ps,
+            host=(spec.host_column, spec.host_row),
         )
 
     def report(self, steps: int) -> HardwareReport:
@@ -774,10 +805,11 @@ class LoihiTransport(MulticoreTransport):
                 "specification": spec.note,
                 "static power": f"{spec.static_mW:g} mW a chip, not in the energy shown "
                 f"({spec.sources.get('static_mW', ('',))[0]})",
-                "spike sources": "injected by the host at router (0, 0), one message after another",
+                "spike sources": "injected by the host at router "
+                f"({spec.host_column}, {spec.host_row}), one message after another",
                 "two time constants": "a joined compartment computes inhibition where tau_syn_E "
                 "and tau_syn_I differ; dendritic joins are recalled, not verified",
-                "synapse format": "contiguous target lists use the dense format, others the indexed",
+                "synapse format": "contiguous target lists are dense, others indexed",
             },
         )
 
@@ -836,7 +868,7 @@ def _parameter_rows(network: Network, index: int, scale: Scale, spec: LoihiSpec)
     p = population.parameters
 
     def time_constant(decay: NDArray[np.int64]) -> NDArray[np.float64]:
-        kept = 1 - np.minimum(decay, _ONE - 1) / _ONE
+        kept = 1 - np.minimum(decay, spec.one - 1) / spec.one
         return np.where(decay > 0, -dt / np.log(np.where(decay > 0, kept, 0.5)), 1e9)
 
     rows = [
@@ -884,7 +916,7 @@ def _on_grid(network: Network, step_ms: float) -> tuple[Network, dict[str, int]]
     """The network on a coarser (or finer) grid; sampling intervals become multiples of it."""
     recordings, adapted = [], 0
     for recording in network.recordings:
-        interval = max(1, int(to_steps(recording.interval_ms, step_ms))) * step_ms
+        interval = max(1, round(recording.interval_ms / step_ms)) * step_ms
         adapted += abs(interval - recording.interval_ms) > 1e-9 and recording.variable != "spikes"
         recordings.append(replace(recording, interval_ms=interval))
     counts = {"sampling intervals adapted to the step": adapted} if adapted else {}

@@ -152,7 +152,7 @@ class Mesh:
     def inject(self, x: int, y: int, port: int, packet: Packet) -> Process:
         """Put a packet into an injection port, waiting while its FIFO is full."""
         fifo = self._routers[x][y].inputs[4 + port]
-        if self.env.now & 1:
+        if int(self.env.now) & 1:
             yield self.env.timeout(1)  # arbitration of this instant must not see the packet
         while len(fifo.packets) >= fifo.depth:
             fifo.space = self.env.event()

@@ -134,14 +134,7 @@ def build_axons(network: Network, core_of: NDArray[np.int32], first: NDArray[np.
     n_cores = int(cores.max(initial=-1)) + 1
     key = sources * max(n_cores, 1) + cores
     unique, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
-    local = first[targets]
-    low = np.full(len(unique), np.iinfo(np.int64).max)
-    high = np.full(len(unique), -1)
-    np.minimum.at(low, inverse, local)
-    np.maximum.at(high, inverse, local)
-    # A run without gaps has as many synapses as its span; doubled ones would need more.
-    total = np.bincount(inverse, weights=local - low[inverse], minlength=len(unique))
-    contiguous = (high - low + 1 == counts) & (total == counts * (counts - 1) / 2)
+    contiguous = runs(first[targets], inverse, counts)
     axon_source = unique // max(n_cores, 1)
     indptr = np.searchsorted(axon_source, np.arange(n_cells + 1))
     return Axons(
@@ -150,6 +143,24 @@ def build_axons(network: Network, core_of: NDArray[np.int32], first: NDArray[np.
         counts.astype(np.int32),
         contiguous,
     )
+
+
+def runs(
+    target: NDArray[np.int64], axon: NDArray[np.int64], counts: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether the targets of each axon are a run of neighbouring cells, each hit once.
+
+    Parameters
+    ----------
+    target, axon : int64, shape (n_synapses,)
+    counts : int64, shape (axons,)
+        Synapses of each axon.
+    """
+    order = np.lexsort((target, axon))
+    axon, target = axon[order], target[order]
+    gap = (axon[1:] == axon[:-1]) & (target[1:] != target[:-1] + 1)
+    broken = np.bincount(axon[1:][gap], minlength=len(counts))
+    return broken == 0
 
 
 def synapse_ends(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -17,6 +17,7 @@ from hwmodels.mapping.placement import (
     Placement,
     build_axons,
     core_positions,
+    runs,
     synapse_ends,
 )
 from hwmodels.network import Network
@@ -74,12 +75,12 @@ def place_sequentially(
             )
     positions = core_positions(graph)[: len(bounds) - 1]
     on_core = np.bincount(axons.core, weights=axons.synapses, minlength=len(positions))
-    memory = [
-        limits.memory_of(
-            axons.synapses[axons.core == core].astype(np.int64), axons.contiguous[axons.core == core]
+    memory = []
+    for core in range(len(positions)):
+        here = axons.core == core
+        memory.append(
+            limits.memory_of(axons.synapses[here].astype(np.int64), axons.contiguous[here])
         )
-        for core in range(len(positions))
-    ]
     return Placement(
         core_of=core_of,
         position=positions,
@@ -165,12 +166,8 @@ class _Filling:
         )
         if len(sources) > limits.input_axons:
             return f"takes {len(sources)} input axons of {limits.input_axons}"
-        place = self._place[begin:end]
-        low = np.full(len(sources), np.iinfo(np.int64).max)
-        high = np.full(len(sources), -1)
-        np.minimum.at(low, inverse, place)
-        np.maximum.at(high, inverse, place)
-        memory = limits.memory_of(counts, high - low + 1 == counts)
+        contiguous = runs(self._place[begin:end], inverse, counts)
+        memory = limits.memory_of(counts, contiguous)
         if memory > limits.memory:
             return f"takes {memory} words of synaptic memory of {limits.memory}"
         return None

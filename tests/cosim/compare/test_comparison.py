@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from cosim.compare import Attribution, broken_limits, compare, compare_traces
+from cosim.compare.wording import headline
 from hwmodels.errors import ModelError
 from hwmodels.network import Recording
 from hwmodels.result import Trace
@@ -194,6 +195,14 @@ def test_only_the_volatile_key_depends_on_the_computer(net, reference, candidate
     a, b = compare(reference, candidate, net), compare(reference, slow, net)
     assert a.to_json() != b.to_json()
     assert a.to_json(volatile=False) == b.to_json(volatile=False)
+
+
+def test_a_task_measured_on_one_side_only_has_no_difference(reference, net):
+    c = compare(reference, reference, net, candidate_task={"accuracy": 0.5})
+    assert c.task[0].difference is None
+    assert "accuracy: – in brian2, 0.500 on brian2 (–)." in headline(c)
+    same = compare(reference, reference, net, reference_task={"a": 1.0}, candidate_task={"a": 1.0})
+    assert "a: 1.00 in brian2, 1.00 on brian2 (no change)." in headline(same)
 
 
 def test_infinite_errors_become_null(comparison):

@@ -264,6 +264,14 @@ def test_long_names_and_large_numbers_still_fit():
     assert "1,500,000" in text
 
 
+def test_a_stream_of_ascii_gets_names_as_far_as_it_can():
+    named = [dataclasses.replace(result(spikes((0, 5.0))), labels=("schicht→2",))] * 2
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    print_comparison(compare(*named), console=Console(file=stream))
+    stream.seek(0)
+    assert "schicht?2" in stream.read()
+
+
 def test_a_terminal_gets_colours_and_a_pipe_does_not(comparison):
     colour, plain = io.StringIO(), io.StringIO()
     print_comparison(comparison, console=Console(file=colour, force_terminal=True, width=100))

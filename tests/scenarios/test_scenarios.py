@@ -1,0 +1,47 @@
+"""Every scenario runs as a script, and its task metric is what it should be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import scenarios
+from cosim.engines import get_engine
+from cosim.workload import load_workload
+
+
+@pytest.mark.parametrize("engine", ["brian2", "loihi"])
+def test_digits_are_recognised_in_software_and_on_loihi(engine):
+    workload = load_workload("digits", ["--images", "20"], get_engine(engine))
+    assert workload.task(workload.result)["accuracy"] >= 0.9
+
+
+@pytest.mark.parametrize(
+    ("model", "low", "high"),
+    # Other simulators of the same benchmarks: CUBA fires at 5 to 6 Hz, COBA at about 20 Hz.
+    [("CUBA", 4.0, 8.0), ("COBA", 12.0, 30.0)],
+)
+def test_vogels_abbott_sustains_itself(model, low, high):
+    workload = load_workload(
+        "vogels_abbott", ["--model", model, "--duration", "200"], get_engine("brian2")
+    )
+    assert workload.experiment.network.n_neurons == 4000
+    assert workload.experiment.network.n_synapses == pytest.approx(320_000, rel=0.02)
+    score = workload.task(workload.result)
+    assert low < score["rate of excitatory (Hz)"] < high
+    last = [s.time_ms.max() for s in workload.result.spikes[:2]]
+    assert min(last) > 190.0
+
+
+def test_a_scenario_also_runs_by_itself():
+    command = [sys.executable, "-W", "ignore", "-m", "scenarios.digits", "--images", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "of 2 digits right" in done.stdout
+
+
+def test_every_scenario_has_a_title():
+    assert {"digits", "vogels_abbott"} <= set(scenarios.names())
+    for name in scenarios.names():
+        assert scenarios.description(name).splitlines()[0].endswith(".")
