@@ -322,7 +322,9 @@ def _summary(workload: Any) -> dict[str, Any]:
     hardware = None
     if result.hardware is not None:
         spikes = sum(len(s.cell) for s in result.spikes)
-        hardware = asdict(measure_hardware(result.hardware, spikes=spikes))
+        hardware = asdict(
+            measure_hardware(result.hardware, spikes=spikes, duration_ms=result.duration_ms)
+        )
     return {
         "engine": result.engine,
         "workload": workload.name,
@@ -365,7 +367,11 @@ def _print_run(workload: Any) -> None:
     rows = [(name, f"{value:.4g}") for name, value in named.items()]
     if workload.result.hardware is not None:
         spikes = sum(row["spikes"] for row in summary["populations"].values())
-        rows += hardware_rows(measure_hardware(workload.result.hardware, spikes=spikes))
+        rows += hardware_rows(
+            measure_hardware(
+                workload.result.hardware, spikes=spikes, duration_ms=summary["duration_ms"]
+            )
+        )
     if rows:
         details = Table(box=None, pad_edge=False, show_header=False)
         for name, value in rows:

@@ -5,10 +5,12 @@ Out: a :class:`~hwmodels.result.Result`. This loop is the same for every chip an
 any origin, and it must know neither.
 
 In each step the neurons take the input that is due and compute; the fabric carries who fired;
-the synapses of those spikes enter the delay line, later if the fabric was late: by as many steps
-where the delay counts from a packet's arrival, and only as far as its delay did not cover it
-where the packet names the step in which it acts. Input is summed in a fixed order (projection, step of emission, presynaptic cell, position in its row), which is
-also Brian2's, so that exact neurons give exactly what Brian2 alone gives.
+the synapses of those spikes enter the delay line, later if the fabric was late. Where a delay
+counts from a packet's arrival, they act as many steps late as the packet was; where the packet
+names the step in which it acts, only as far as the delay did not cover it.
+
+Input is summed in a fixed order (projection, step of emission, presynaptic cell, position in its
+row), which is also Brian2's, so that exact neurons give exactly what Brian2 alone gives.
 """
 
 from __future__ import annotations
@@ -131,8 +133,9 @@ class LockstepRun:
             position = np.minimum(np.searchsorted(packets, keys), len(packets) - 1)
             steps = transit.delayed["late_steps"][first].astype(np.int64)
             behind = np.where(packets[position] == keys, steps[position], 0)
-            on_time, due = due, self._put_off(step, due, behind)
-            self._late += int(np.count_nonzero(due > on_time))
+            acts = self._put_off(step, due, behind)
+            self._late += int(np.count_nonzero(acts > due))
+            due = acts
         lost = np.isin(keys, _keys(transit.lost))
         self._lost += int(np.count_nonzero(lost))
         held = np.isin(keys, _keys(transit.held)) & ~lost

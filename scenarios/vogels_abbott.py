@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> None:
         thalamus = sim.Population(
             20, sim.SpikeSourcePoisson(rate=100.0, duration=50.0), label="thalamus"
         )
-        ignition = sim.FixedProbabilityConnector(2 * probability, rng=rng)
+        ignition = sim.FixedProbabilityConnector(probability / 2, rng=rng)
         for post in (exc, inh):
             sim.Projection(
                 thalamus,

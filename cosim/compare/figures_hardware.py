@@ -79,7 +79,9 @@ def energy(metrics: HardwareMetrics) -> Picture | None:
         return None
     figure, axes = drawing.new_figure(False, max(1.5, 0.9 + 0.34 * len(parts)))
     rows = np.arange(len(parts))[::-1]
-    values, unit = _scaled(np.array([part.energy_pJ for part in parts]) * 1e-12, "J")
+    values, unit = _scaled(
+        np.array([part.energy_pJ for part in parts]) * 1e-12, "J", size=parts[0].energy_pJ * 1e-12
+    )
     axes.barh(rows, values, color=drawing.FILL, height=0.65)
     for row, value, part in zip(rows, values, parts, strict=True):
         axes.annotate(
@@ -272,14 +274,14 @@ def _bar(figure: Any, axes: Any, mappable: Any, name: str, share: bool) -> None:
     )
 
 
-def _scaled(seconds_or_joules: NDArray, unit: str) -> tuple[NDArray[np.float64], str]:
-    """Bring values to the SI prefix of their median, so that axes show plain numbers."""
-    middle = (
-        float(np.median(seconds_or_joules[seconds_or_joules > 0], axis=0))
-        if np.any(seconds_or_joules > 0)
-        else 1.0
-    )
+def _scaled(
+    values: NDArray, unit: str, size: float | None = None
+) -> tuple[NDArray[np.float64], str]:
+    """Bring values to the SI prefix of ``size`` (else their median), so that axes are plain."""
+    positive = values[values > 0]
+    if size is None:
+        size = float(np.median(positive)) if len(positive) else 1.0
     for factor, prefix in ((1e-12, "p"), (1e-9, "n"), (1e-6, "µ"), (1e-3, "m")):
-        if middle < 1000 * factor:
-            return seconds_or_joules / factor, f"{prefix}{unit}"
-    return seconds_or_joules, unit
+        if size < 1000 * factor:
+            return values / factor, f"{prefix}{unit}"
+    return values, unit

@@ -146,7 +146,8 @@ def _transport_rows(transport: TransportMetrics) -> Rows:
         (
             "packets",
             f"{count(transport.packets)}: {count(transport.delivered)} delivered, "
-            f"{count(transport.undelivered)} not, {count(transport.later_step)} in a later step",
+            f"{count(transport.undelivered)} not delivered, "
+            f"{count(transport.later_step)} in a later step",
         ),
         (
             "synaptic events",

@@ -33,6 +33,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -349,7 +350,7 @@ class SimPyEngine:
         ]  # fmt: skip
         self._open += len(packets)
         bounds = np.flatnonzero(np.diff(messages.core, prepend=-2, append=-2))
-        for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+        for first, last in pairwise(bounds.tolist()):
             core = int(messages.core[first])
             gaps = np.diff(messages.sent_ps[first:last], prepend=0).tolist()
             tail = 0 if core == HOST else int(sweep_ps[core] - messages.sent_ps[last - 1])
