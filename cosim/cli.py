@@ -59,7 +59,9 @@ ExperimentNumber = Annotated[
 def run(
     target: Target,
     arguments: ScriptArguments = None,
-    on: Annotated[str, typer.Option(help="Engine: brian2 or a chip, with :option=value.")] = "brian2",
+    on: Annotated[
+        str, typer.Option(help="Engine: brian2 or a chip, with :option=value.")
+    ] = "brian2",
     out: Annotated[Path | None, typer.Option(help="Write the Result to this file (.npz).")] = None,
     network: Annotated[
         Path | None, typer.Option(help="Write the lowered Network to this file (.npz).")
@@ -189,7 +191,7 @@ def hardware_list(as_json: AsJson = False) -> None:
     """All chips with their parameter sets and effects."""
     from hwmodels.chips import chip_class, chip_names
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for name in chip_names():
         chip = chip_class(name)
         rows.append(
@@ -205,9 +207,7 @@ def hardware_list(as_json: AsJson = False) -> None:
         return
     table = Table("name", "what it is", "specs", "effects", box=None, pad_edge=False)
     for row in rows:
-        table.add_row(
-            row["name"], row["title"], "\n".join(row["specs"]), "\n".join(row["effects"])
-        )
+        table.add_row(row["name"], row["title"], "\n".join(row["specs"]), "\n".join(row["effects"]))
     _terminal().print(table)
 
 

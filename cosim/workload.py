@@ -15,7 +15,7 @@ from cosim.engines import Engine, Progress
 from cosim.engines.observed import ObservedEngine
 from cosim.experiment import Experiment, Stage
 from hwmodels.errors import ModelError
-from hwmodels.network import Network, to_steps
+from hwmodels.network import Network
 from hwmodels.result import Result
 
 #: From an experiment and a Result to named task metrics.
@@ -109,7 +109,9 @@ def load_workload(
     if not experiments:
         raise ModelError(f"{target}: the script ran no simulation, so there is nothing to report")
     if not 1 <= number <= len(experiments):
-        raise ModelError(f"{target}: experiment {number} asked for, the script ran {len(experiments)}")
+        raise ModelError(
+            f"{target}: experiment {number} asked for, the script ran {len(experiments)}"
+        )
     if len(runs) == len(experiments):
         experiment, result = runs[number - 1].experiment, runs[number - 1].result()
     else:
@@ -143,7 +145,9 @@ def _saved_network(
     network = Network.load(target).with_all_spikes_recorded()
     if duration_ms is None:
         raise ModelError(f"{target}: a Network has no duration; give one with --duration MS")
-    steps = int(to_steps(duration_ms, network.timestep_ms))
+    if not duration_ms >= 0:
+        raise ModelError(f"--duration must be >= 0 ms, got {duration_ms:g}")
+    steps = round(duration_ms / network.timestep_ms)
     experiment = Experiment((Stage(network, steps),))
     result = experiment.execute(engine, progress)
     return Workload(Path(target).name, experiment, result, None, 1)

@@ -38,7 +38,7 @@ def save(instance: Any, path: str | Path) -> None:
     }
     named = {f"array{i}": array for i, array in enumerate(arrays)}
     with open(path, "wb") as file:
-        np.savez_compressed(file, header=np.array(json.dumps(header)), **named)
+        np.savez_compressed(file, header=np.array(json.dumps(header)), **named)  # type: ignore[arg-type]
 
 
 def load(kind: type[T], path: str | Path) -> T:
@@ -114,7 +114,7 @@ def _decode(value: Any, annotation: Any, arrays: list[np.ndarray]) -> Any:
             return None
         (annotation,) = [a for a in arguments if a is not type(None)]
         return _decode(value, annotation, arrays)
-    if dataclasses.is_dataclass(annotation):
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         hints = typing.get_type_hints(annotation)
         return annotation(**{name: _decode(v, hints[name], arrays) for name, v in value.items()})
     if origin is tuple:

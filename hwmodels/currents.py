@@ -37,9 +37,7 @@ class CurrentSchedule:
         self._begun = True
         totals: dict[int, NDArray[np.float64]] = {}
         for current, steps in zip(self._currents, self._steps, strict=True):
-            total = totals.setdefault(
-                current.population, np.zeros(self._sizes[current.population])
-            )
+            total = totals.setdefault(current.population, np.zeros(self._sizes[current.population]))
             position = int(np.searchsorted(steps, step, side="right")) - 1
             if position >= 0:
                 np.add.at(total, current.cells, current.amplitudes_nA[position])

@@ -54,9 +54,7 @@ class SpikeTrains:
 
     def events(self, timestep_ms: float) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
         """Steps and cells of all spikes on a time grid, sorted by (step, cell)."""
-        cells = np.repeat(
-            np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr)
-        )
+        cells = np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr))
         steps = to_steps(self.times_ms, timestep_ms)
         order = np.lexsort((cells, steps))
         return steps[order], cells[order]
@@ -152,9 +150,7 @@ class Projection:
     @cached_property
     def source(self) -> NDArray[np.int32]:
         """Presynaptic cell of each synapse, int32, shape (n_synapses,)."""
-        return np.repeat(
-            np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr)
-        )
+        return np.repeat(np.arange(len(self.indptr) - 1, dtype=np.int32), np.diff(self.indptr))
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,16 +45,12 @@ def main(argv: list[str] | None = None) -> None:
 
     sim.setup(timestep=TIMESTEP_ms, min_delay=TIMESTEP_ms)
     layers = [
-        sim.Population(
-            64, sim.SpikeSourceArray(spike_times=pixel_trains(images)), label="pixels"
-        )
+        sim.Population(64, sim.SpikeSourceArray(spike_times=pixel_trains(images)), label="pixels")
     ]
     for label, weight, bias in zip(("hidden", "digits"), weights, biases, strict=True):
         # A bias of 1 alone would let a cell without leak fire at the peak rate.
         i_offset = bias * CELL["v_thresh"] * CELL["cm"] * PEAK_RATE_PER_ms
-        layer = sim.Population(
-            len(bias), sim.IF_curr_exp(**CELL, i_offset=i_offset), label=label
-        )
+        layer = sim.Population(len(bias), sim.IF_curr_exp(**CELL, i_offset=i_offset), label=label)
         layer.initialize(v=CELL["v_rest"])
         connect(layers[-1], layer, weight)
         layers.append(layer)
@@ -88,9 +84,7 @@ def connect(pre, post, weights: np.ndarray) -> None:
     # One spike of weight 1 carries the charge from rest to threshold.
     charge = CELL["v_thresh"] * CELL["cm"] / CELL["tau_syn_E"]
     for receptor, chosen in (("excitatory", weights > 0), ("inhibitory", weights < 0)):
-        synapses = [
-            (i, j, charge * weights[i, j], TIMESTEP_ms) for i, j in np.argwhere(chosen)
-        ]
+        synapses = [(i, j, charge * weights[i, j], TIMESTEP_ms) for i, j in np.argwhere(chosen)]
         connector = sim.FromListConnector(synapses, column_names=["weight", "delay"])
         sim.Projection(pre, post, connector, sim.StaticSynapse(), receptor_type=receptor)
 

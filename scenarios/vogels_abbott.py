@@ -16,9 +16,9 @@ import argparse
 import sys
 
 import numpy as np
+from pyNN.random import NumpyRNG, RandomDistribution
 
 import cosim.pynn as sim
-from pyNN.random import NumpyRNG, RandomDistribution
 
 #: Cells are identical spheres of this area (cm2); densities below are per cm2.
 AREA_CM2 = 20_000e-8

@@ -19,9 +19,9 @@ from typing import Any
 
 import brian2
 import numpy as np
+from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 from numpy.typing import NDArray
 
-from brian2.codegen.runtime.numpy_rt import NumpyCodeObject
 from cosim.engines import Progress
 from cosim.engines.cells import CellModel, cell_model
 from hwmodels.chip import Arrivals
@@ -32,7 +32,6 @@ from hwmodels.network import (
     Population,
     Projection,
     to_delay_steps,
-    to_steps,
 )
 from hwmodels.recorder import Recorder
 from hwmodels.result import Result
@@ -256,7 +255,7 @@ class _Pathway:
         self.pre = projection.pre
         self._timestep_ms = network.timestep_ms
         self._projection = projection
-        self._synapses = None
+        self._synapses: Any = None
         target = cells.groups.get(projection.post)
         if target is None or projection.n_synapses == 0:
             return
@@ -371,9 +370,7 @@ def _spike_source(size: int, clock: brian2.Clock) -> brian2.SpikeGeneratorGroup:
     )
 
 
-def _events_by_step(
-    network: Network, after: int
-) -> dict[int, list[tuple[int, NDArray[np.int32]]]]:
+def _events_by_step(network: Network, after: int) -> dict[int, list[tuple[int, NDArray[np.int32]]]]:
     """Source spikes of all populations later than step ``after``, grouped by step."""
     schedule: dict[int, list[tuple[int, NDArray[np.int32]]]] = {}
     for index, population in enumerate(network.populations):

@@ -171,13 +171,14 @@ def _cond_update(alpha: bool) -> str:
     """
     lines = ["i_total = g_leak * v_rest + i_offset + i_inj"]
     for k, node in enumerate((*_NODES, 1.0)):
-        rise = (lambda side, k=k: f" + dg{side} * E{side}{k}") if alpha else (lambda side: "")
-        area = (lambda side, k=k: f" + dg{side} * B{side}{k}") if alpha else (lambda side: "")
+        # An alpha function also has a rising part.
+        rise = {side: f" + dg{side} * E{side}{k}" if alpha else "" for side in "EI"}
+        area = {side: f" + dg{side} * B{side}{k}" if alpha else "" for side in "EI"}
         lines += [
-            f"g_e{k} = gsyn_exc * DE{k}{rise('E')}",
-            f"g_i{k} = gsyn_inh * DI{k}{rise('I')}",
-            f"a{k} = g_leak * h_cm * {node!r} + gsyn_exc * AE{k}{area('E')}"
-            f" + gsyn_inh * AI{k}{area('I')}",
+            f"g_e{k} = gsyn_exc * DE{k}{rise['E']}",
+            f"g_i{k} = gsyn_inh * DI{k}{rise['I']}",
+            f"a{k} = g_leak * h_cm * {node!r} + gsyn_exc * AE{k}{area['E']}"
+            f" + gsyn_inh * AI{k}{area['I']}",
         ]
     end, middle = len(_NODES), len(_NODES) // 2
     lines.append(
@@ -258,7 +259,8 @@ def _adex_update() -> str:
         lines += [
             f"v{k} = clip({v}, -1e9, v_spike)",
             f"w{k} = {w}",
-            f"kv{k} = free * inv_cm * (g_leak * (v_rest - v{k} + delta_T * exp((v{k} - v_thresh) / delta_T))"
+            f"kv{k} = free * inv_cm * ("
+            f"g_leak * (v_rest - v{k} + delta_T * exp((v{k} - v_thresh) / delta_T))"
             f" + {g_e} * (e_rev_E - v{k}) + {g_i} * (e_rev_I - v{k}) - w{k} + i_total)",
             f"kw{k} = inv_tau_w * (a_uS * (v{k} - v_rest) - w{k})",
         ]

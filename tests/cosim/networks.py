@@ -45,7 +45,9 @@ def cell(celltype: str, size: int = 1, label: str = "cell", v: float | None = No
     initial = {"v": np.full(size, rest if v is None else v)}
     if celltype == "Izhikevich":
         initial["u"] = np.full(size, -14.0)
-    return Population(label, celltype, size, {k: np.full(size, x) for k, x in values.items()}, initial)
+    return Population(
+        label, celltype, size, {k: np.full(size, x) for k, x in values.items()}, initial
+    )
 
 
 def source(times, label: str = "source") -> Population:
@@ -82,7 +84,9 @@ def recorded(*populations, dt=0.1, projections=(), currents=(), v=(0,), interval
     return network.with_all_spikes_recorded()
 
 
-def balanced(n: int = 200, seed: int = 1, dt: float = 0.1, celltype: str = "IF_curr_exp") -> Network:
+def balanced(
+    n: int = 200, seed: int = 1, dt: float = 0.1, celltype: str = "IF_curr_exp"
+) -> Network:
     """A recurrent excitatory-inhibitory network with random delays that stays active."""
     rng = np.random.default_rng(seed)
     n_exc = n * 4 // 5

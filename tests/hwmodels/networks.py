@@ -61,9 +61,7 @@ def current(start, amplitude, population=0, cell=0) -> InjectedCurrent:
 
 def network(*populations, dt=1.0, projections=(), currents=(), v=()) -> Network:
     """All spikes recorded, and ``v`` of the populations named."""
-    traces = tuple(
-        Recording(i, "v", np.arange(populations[i].size, dtype=np.int32), dt) for i in v
-    )
+    traces = tuple(Recording(i, "v", np.arange(populations[i].size, dtype=np.int32), dt) for i in v)
     return Network(
         dt, tuple(populations), tuple(projections), tuple(currents), traces
     ).with_all_spikes_recorded()

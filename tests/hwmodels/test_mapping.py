@@ -23,15 +23,15 @@ def words(synapses, contiguous):
     return synaptic_words(synapses, contiguous, bits=9)
 
 
-def place(net, units=None, profiles=None, **limits):
+def place(net, units_of=None, profile_of=None, **limits):
     n = int(net.offsets[-1])
     placed = np.concatenate([np.full(p.size, not p.is_source, dtype=int) for p in net.populations])
     return place_sequentially(
         net,
         CoreLimits(**(GENEROUS | limits), memory_of=words),
         mesh_graph(4, 2, 2),
-        placed if units is None else np.array(units),
-        np.zeros(n, dtype=np.int64) if profiles is None else np.array(profiles),
+        placed if units_of is None else np.array(units_of),
+        np.zeros(n, dtype=np.int64) if profile_of is None else np.array(profile_of),
     )
 
 
@@ -40,13 +40,13 @@ def all_to_all(n):
 
 
 def test_cells_fill_cores_in_order():
-    placement = place(network(cells(10)), units=None, **{"units": 4})
+    placement = place(network(cells(10)), units=4)
     assert placement.core_of.tolist() == [0] * 4 + [1] * 4 + [2] * 2
     assert placement.neurons.tolist() == [4, 4, 2]
 
 
 def test_tiles_are_numbered_down_a_column():
-    placement = place(network(cells(10)), **{"units": 2})
+    placement = place(network(cells(10)), units=2)
     assert placement.position.tolist() == [[0, 0], [0, 0], [0, 1], [0, 1], [1, 0]]
 
 
@@ -63,15 +63,22 @@ def test_sources_are_not_placed_but_take_input_axons():
 
 @pytest.mark.parametrize(
     ("limit", "value", "cores"),
-    [("units", 2, 4), ("input_axons", 8, 1), ("memory", 8, 8), ("output_axons", 8, 2)],
+    [("units", 2, 4), ("input_axons", 8, 1), ("memory", 16, 1), ("memory", 8, 2)],
 )
 def test_the_limit_that_binds_begins_a_new_core(limit, value, cores):
     placement = place(network(cells(8), projections=[all_to_all(8)]), **{limit: value})
     assert placement.n_cores == cores
 
 
+def test_output_axons_empty_the_cores_until_all_fit():
+    pairs = [(a, b) for a in range(8) for b in (0, 7)]
+    net = network(cells(8), projections=[synapses(0, 0, pairs)])
+    assert place(net, units=4, output_axons=8).n_cores == 2
+    assert place(net, units=4, output_axons=6).n_cores == 3
+
+
 def test_distinct_parameter_sets_begin_a_new_core():
-    placement = place(network(cells(6)), profiles=[0, 0, 1, 1, 2, 2], **{"profiles": 2})
+    placement = place(network(cells(6)), profile_of=[0, 0, 1, 1, 2, 2], profiles=2)
     assert placement.core_of.tolist() == [0, 0, 0, 0, 1, 1]
 
 
@@ -87,19 +94,23 @@ def test_distinct_parameter_sets_begin_a_new_core():
 def test_a_cell_that_fits_on_no_core_is_named(limit, value, words):
     net = network(cells(8, "big"), projections=[all_to_all(8)])
     with pytest.raises(CapacityError, match=f"cell 0 of population 'big'.*{words}.*give it"):
-        place(net, units=[2] * 8, **{limit: value})
+        place(net, units_of=[2 if limit == "units" else 1] * 8, **{limit: value})
 
 
 def test_a_cell_that_sends_to_too_many_cores_is_named():
     net = network(cells(8, "wide"), projections=[all_to_all(8)])
-    with pytest.raises(CapacityError, match=r"population 'wide' sends to \d+ cores.*1 output axons"):
-        place(net, output_axons=1, **{"units": 4})
+    with pytest.raises(
+        CapacityError, match=r"population 'wide' sends to \d+ cores.*1 output axons"
+    ):
+        place(net, output_axons=1, units=4)
 
 
 def test_a_network_larger_than_the_hardware_says_where_it_ended():
     net = network(cells(5, "first"), cells(5, "second"))
-    with pytest.raises(CapacityError, match="8 of 10 neurons fill all 4 cores.*'second'.*use fewer"):
-        place(net, cores=4, **{"units": 2})
+    with pytest.raises(
+        CapacityError, match="8 of 10 neurons fill all 4 cores.*'second'.*use fewer"
+    ):
+        place(net, cores=4, units=2)
 
 
 def test_a_network_without_cells_needs_no_core():

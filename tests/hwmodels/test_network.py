@@ -162,9 +162,7 @@ def bad_network(message, **changes):
             projections=(synapses(target=np.array([0, 3, 1], dtype=np.int32)),),
         ),
         bad_network("indptr must have 3 entries", projections=(synapses(indptr=np.array([0, 3])),)),
-        bad_network(
-            "indptr must not fall", projections=(synapses(indptr=np.array([0, 4, 3])),)
-        ),
+        bad_network("indptr must not fall", projections=(synapses(indptr=np.array([0, 4, 3])),)),
         bad_network(
             "one amplitude a time",
             currents=(InjectedCurrent(0, CELLS, np.zeros(1), np.zeros(2)),),

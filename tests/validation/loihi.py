@@ -7,7 +7,7 @@ neurons of one other core.
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -33,7 +33,7 @@ MICRO_BENCHMARKS = [
 ]
 
 
-@lru_cache(maxsize=None)
+@cache
 def micro_benchmark(
     n: int, f: int, router: tuple[int, int], fidelity: str, spec: str = "nahuku_fit"
 ) -> HardwareReport:
@@ -145,8 +145,8 @@ def knn_targets() -> list[Target]:
         visits = 76_800 * 60 * s.visit_pJ
         synapses = spikes * 76_800 * s.synapse_dense_pJ
         targets.append(
-            Target("L6", f"energy of a k-NN query, {spikes} input spikes", (visits + synapses) * 1e-9,
-                   1.33, "mJ", 0.75, 1.25, "Frady et al. 2020, Table 2")
+            Target("L6", f"energy of a k-NN query, {spikes} input spikes",
+                   (visits + synapses) * 1e-9, 1.33, "mJ", 0.75, 1.25, "Frady et al. 2020, Table 2")
         )  # fmt: skip
     return targets
 

@@ -47,9 +47,7 @@ def test_a_dc_current_from_5_ms_first_shows_at_5_1_ms():
 
 
 def test_a_conductance_jump_shows_in_g_at_its_delay_and_in_v_a_step_later():
-    network = recorded(
-        cell("IF_cond_exp"), source([5.0]), projections=[one_to_one(1, 0, 0.01)]
-    )
+    network = recorded(cell("IF_cond_exp"), source([5.0]), projections=[one_to_one(1, 0, 0.01)])
     g = replace(network.recordings[-1], variable="gsyn_exc")
     result = run(replace(network, recordings=(*network.recordings, g)), 10.0)
     by_name = {trace.variable: trace.values[:, 0] for trace in result.traces}
@@ -195,9 +193,7 @@ def test_a_voltage_jump_over_threshold_fires_at_that_very_time():
 
 def test_two_spikes_at_one_time_act_twice_and_a_spike_at_zero_is_legal():
     def response(times):
-        network = recorded(
-            cell("IF_curr_exp"), source(times), projections=[one_to_one(1, 0, 0.5)]
-        )
+        network = recorded(cell("IF_curr_exp"), source(times), projections=[one_to_one(1, 0, 0.5)])
         return v_of(run(network, 5.0)) + 65.0
 
     once, twice = response([0.0]), response([0.0, 0.0])
@@ -245,9 +241,7 @@ def test_changes_between_runs_take_effect_and_keep_the_state():
     simulation.advance(network, 100)
     silent = replace(network.projections[0], weight=np.zeros(1))
     simulation.advance(replace(network, projections=(silent,)), 300)
-    reference = recorded(
-        cell("IF_curr_exp"), source([1.0]), projections=[one_to_one(1, 0, 1.0)]
-    )
+    reference = recorded(cell("IF_curr_exp"), source([1.0]), projections=[one_to_one(1, 0, 1.0)])
     assert np.array_equal(v_of(simulation.result()), v_of(run(reference, 30.0)))
 
 

@@ -202,9 +202,7 @@ def test_closed_loop_spikes_act_when_a_free_running_fabric_delivers_them(fidelit
 def test_stages_with_changed_weights_are_repeated_exactly():
     network = balanced(100)
     weaker = tuple(replace(p, weight=p.weight * 0.5) for p in network.projections)
-    experiment = Experiment(
-        (Stage(network, 300), Stage(replace(network, projections=weaker), 800))
-    )
+    experiment = Experiment((Stage(network, 300), Stage(replace(network, projections=weaker), 800)))
     reference = experiment.execute(get_engine("brian2"))
     assert same_everything(reference, experiment.execute(get_engine("loihi", effects="none")))
     whole = experiment.execute(get_engine("loihi"))
