@@ -1,0 +1,53 @@
+"""Writes the generated parts of the documentation: ``python -m tests.docs``."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from hwmodels.chips.loihi import Loihi
+from tests.validation import loihi
+from tests.validation.table import rows
+
+DOCS = Path(__file__).parent.parent / "docs"
+_PART = re.compile(
+    r"(<!-- generated: (.*?);.*?-->\n).*?(<!-- end of generated part -->)", re.DOTALL
+)
+
+
+def specification_table(chip) -> str:
+    """All parameter sets of a chip side by side, each number with its source."""
+    specs = [chip.load_spec(name) for name in chip.presets()]
+    names = [spec.name for spec in specs]
+    lines = [
+        f"| field | unit | {' | '.join(names)} | source |",
+        "| --- " * (len(names) + 3) + "|",
+    ]
+    for same in zip(*(spec.table() for spec in specs), strict=True):
+        values = [str(row.value) for row in same]
+        sources = list(dict.fromkeys(f"{row.source} ({row.evidence})" for row in same))
+        lines.append(
+            f"| `{same[0].field}`: {same[0].meaning} | {same[0].unit} | {' | '.join(values)} "
+            f"| {'; '.join(sources)} |"
+        )
+    return "\n".join(lines)
+
+
+PARTS = {
+    "specifications of loihi": lambda: specification_table(Loihi),
+    "validation of loihi": lambda: rows(loihi.all_targets()),
+}
+
+
+def refreshed(text: str) -> str:
+    """A page with its generated parts computed anew."""
+    return _PART.sub(lambda m: f"{m[1]}\n{PARTS[m[2]]()}\n\n{m[3]}", text)
+
+
+def main() -> None:
+    for page in sorted(DOCS.glob("*.md")):
+        page.write_text(refreshed(page.read_text()))
+
+
+if __name__ == "__main__":
+    main()
