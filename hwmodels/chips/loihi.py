@@ -216,20 +216,12 @@ def scale_population(
     UnsupportedError
         When a parameter has no counterpart on the chip.
     """
-    p, where = population.parameters, f"population {population.label!r}"
+    obstacle = native_obstacle(population, dt, spec)
+    if obstacle is not None:
+        raise UnsupportedError(f"population {population.label!r}: {obstacle}")
+    p = population.parameters
     height = p["v_thresh"] - p["v_reset"]
-    if np.any(height <= 0):
-        raise UnsupportedError(
-            f"{where}: v_thresh must lie above v_reset on Loihi, which fires above its reset; "
-            "run with neurons=exact"
-        )
     refractory = np.rint(p["tau_refrac"] / dt).astype(np.int64)
-    if np.any(refractory + 1 > spec.refractory_max):
-        raise UnsupportedError(
-            f"{where}: tau_refrac of {p['tau_refrac'].max():g} ms is {refractory.max()} steps, "
-            f"Loihi holds at most {spec.refractory_max - 1}; use a longer step (step_ms=...) or "
-            "neurons=exact"
-        )
     exact_v = -np.expm1(-dt / p["tau_m"])
     one = spec.one
     decay_v = np.clip(np.rint(exact_v * one), 0, one - 1).astype(np.int64)
@@ -256,15 +248,14 @@ def scale_population(
     for projection in inputs:
         if projection.n_synapses:
             effect = np.abs(projection.weight) * gain_mV[projection.receptor][projection.target]
-            peaks.append(float(effect.max()))
-    peaks = [peak for peak in peaks if peak > 0]
-    mantissa = 2**spec.weight_bits - 1
-    weakest = min(peaks, default=float(height.min()))
+            peaks.append(float(effect.max()) / largest_mantissa(projection, spec)[0])
+    # Of one step of the mantissa of the weakest projection.
+    weakest = min((peak for peak in peaks if peak > 0), default=float(height.min()))
     finest = float(height.max()) / min(
         2**spec.threshold_bits, 64 * (2**spec.threshold_mantissa_bits - 1)
     )
     coarsest = float(height.min()) / 2**16
-    unit = weakest / (mantissa << _WEIGHT_SHIFT)
+    unit = weakest / (1 << _WEIGHT_SHIFT)
     while unit > coarsest:
         unit /= 2
     unit = max(unit, finest)
@@ -282,6 +273,28 @@ def scale_population(
         rest=(p["v_rest"] - p["v_reset"]) * exact_v * correction / unit,
         joined=bool(np.any(decay_u["excitatory"] != decay_u["inhibitory"])),
     )
+
+
+def native_obstacle(population: Population, dt: float, spec: LoihiSpec) -> str | None:
+    """Why the chip's arithmetic cannot compute a population, and the way out; None if it can."""
+    if population.celltype not in NATIVE:
+        return (
+            f"Loihi computes {' and '.join(NATIVE)}, not {population.celltype}; run with "
+            "neurons=exact (exact neurons on this fabric), or use one of those cell types"
+        )
+    p = population.parameters
+    if np.any(p["v_thresh"] <= p["v_reset"]):
+        return (
+            "v_thresh must lie above v_reset on Loihi, which fires above its reset; run with "
+            "neurons=exact"
+        )
+    refractory = np.rint(p["tau_refrac"] / dt).astype(np.int64)
+    if np.any(refractory + 1 > spec.refractory_max):
+        return (
+            f"tau_refrac of {p['tau_refrac'].max():g} ms is {refractory.max()} steps, Loihi holds "
+            f"at most {spec.refractory_max - 1}; use a longer step (step_ms=...) or neurons=exact"
+        )
+    return None
 
 
 def quantise_bias(bias: NDArray[np.float64], spec: LoihiSpec) -> tuple[NDArray[np.int64], int]:
@@ -635,12 +648,6 @@ class Loihi:
         for index, population in enumerate(network.populations):
             if population.is_source or population.size == 0:
                 continue
-            if population.celltype not in NATIVE:
-                raise UnsupportedError(
-                    f"population {population.label!r}: Loihi computes {' and '.join(NATIVE)}, not "
-                    f"{population.celltype}; run with neurons=exact (exact neurons on this "
-                    "fabric), or use one of those cell types"
-                )
             inputs = [p for p in network.projections if p.post == index]
             scales[index] = scale_population(population, inputs, network.timestep_ms, self.spec)
         return scales
@@ -651,19 +658,18 @@ class Loihi:
         """State units that a weight of 1 adds, for each synapse."""
         scale = scales.get(projection.post)
         population = network.populations[projection.post]
-        if scale is None and population.celltype in NATIVE:
+        if scale is None and not native_obstacle(population, network.timestep_ms, self.spec):
             # Exact neurons with the weights that the chip's own would have.
             inputs = [p for p in network.projections if p.post == projection.post]
             scale = scale_population(population, inputs, network.timestep_ms, self.spec)
         if scale is not None:
             return scale.gain[projection.receptor][projection.target]
         peaks = [
-            float(np.abs(p.weight).max())
+            float(np.abs(p.weight).max()) / largest_mantissa(p, self.spec)[0]
             for p in network.projections
             if p.post == projection.post and np.any(p.weight)
         ]
-        mantissa = 2**self.spec.weight_bits - 1
-        unit = min(peaks, default=1.0) / (mantissa << _WEIGHT_SHIFT)
+        unit = min(peaks, default=1.0) / (1 << _WEIGHT_SHIFT)
         return np.full(projection.n_synapses, 1 / unit)
 
     def _check_delays(self, network: Network) -> None:
@@ -820,16 +826,11 @@ class LoihiTransport(MulticoreTransport):
 def quantise_weights(
     projection: Projection, gain: NDArray[np.float64], unit: str, spec: LoihiSpec
 ) -> tuple[NDArray[np.float64], tuple]:
-    """Weights as 8-bit mantissas with one exponent, and a row of QUANTISATION.
-
-    Where both signs occur the mantissa is even, as the sign takes its last bit.
-    """
+    """Weights as 8-bit mantissas with one exponent, and a row of QUANTISATION."""
     weight = projection.weight
     if not len(weight):
         return weight, (projection.label, "weight", unit, 0, 0, 0, 0, 0, 0)
-    mixed = bool(np.any(weight > 0) and np.any(weight < 0))
-    even = 2 if mixed else 1
-    largest = (2**spec.weight_bits - 1) // even * even
+    largest, even = largest_mantissa(projection, spec)
     units = np.abs(weight) * gain / (1 << _WEIGHT_SHIFT)
     over = float(units.max()) / largest
     exponent = int(np.clip(np.ceil(np.log2(max(over, 1.0)) - 1e-9), 0, spec.weight_exponent_max))
@@ -841,6 +842,16 @@ def quantise_weights(
     return effective, _row(
         projection.label, "weight", unit, weight, effective, float(quantum.max()), clipped
     )
+
+
+def largest_mantissa(projection: Projection, spec: LoihiSpec) -> tuple[int, int]:
+    """The largest mantissa of a projection's weights, and the step between mantissas.
+
+    Where both signs occur the mantissa is even, as the sign takes its last bit.
+    """
+    mixed = bool(np.any(projection.weight > 0) and np.any(projection.weight < 0))
+    step = 2 if mixed else 1
+    return (2**spec.weight_bits - 1) // step * step, step
 
 
 def _weight_unit(celltype: str) -> str:

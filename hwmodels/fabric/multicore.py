@@ -271,7 +271,14 @@ class SimPyEngine:
     ) -> None:
         self._position: list[tuple[int, int]] = [(int(x), int(y)) for x, y in position]
         self._host = host
-        self._cores_per_router = mesh.ports - 1
+        self._host_port = mesh.ports - 1
+        # The cores of a router take its ports in order.
+        taken: dict[tuple[int, int], int] = {}
+        self._port = []
+        for router in self._position:
+            self._port.append(taken.get(router, 0))
+            taken[router] = self._port[-1] + 1
+        assert max(self._port, default=0) < self._host_port, "more cores than ports at a router"
         self._period_ps = period_ps
         self._settle_ps = mesh.settle_ps
         self.env = simpy.Environment()
@@ -343,7 +350,7 @@ class SimPyEngine:
         )  # fmt: skip
         packets = [
             Packet(
-                x, y, target % self._cores_per_router,
+                x, y, self._port[target],
                 (messages.step, source, core, target, synapses, service_ps),
             )
             for source, core, target, synapses, service_ps, (x, y) in columns
@@ -361,9 +368,9 @@ class SimPyEngine:
     def inject(self, core: int, packet: Packet) -> Process:
         """Put a packet into the mesh where its core sits."""
         if core == HOST:
-            (x, y), port = self._host, self._cores_per_router
+            (x, y), port = self._host, self._host_port
         else:
-            (x, y), port = self._position[core], core % self._cores_per_router
+            (x, y), port = self._position[core], self._port[core]
         yield from self.mesh.inject(x, y, port, packet)
         self._flying[id(packet)] = packet
 

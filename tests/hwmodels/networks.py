@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from hwmodels.network import (
@@ -62,8 +64,14 @@ def current(start, amplitude, population=0, cell=0) -> InjectedCurrent:
 def network(*populations, dt=1.0, projections=(), currents=(), v=()) -> Network:
     """All spikes recorded, and ``v`` of the populations named."""
     traces = tuple(Recording(i, "v", np.arange(populations[i].size, dtype=np.int32), dt) for i in v)
+    padded = tuple(
+        replace(
+            p, indptr=np.pad(p.indptr, (0, populations[p.pre].size + 1 - len(p.indptr)), "edge")
+        )
+        for p in projections
+    )
     return Network(
-        dt, tuple(populations), tuple(projections), tuple(currents), traces
+        dt, tuple(populations), padded, tuple(currents), traces
     ).with_all_spikes_recorded()
 
 

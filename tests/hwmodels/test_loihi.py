@@ -65,7 +65,7 @@ def test_a_cell_is_held_at_reset_for_its_refractory_time():
 
 
 def test_spikes_of_a_constant_current_come_when_they_should():
-    # Of NEST: 27.8, 61.9 and 96.0 ms; a 12-bit decay moves them by less than one percent.
+    # At 0.1 ms a 12-bit decay is 20/4096 where 20.4 were meant: 2 % slower.
     p = {"tau_m": 20.0, "cm": 1.0, "v_rest": -65.0, "v_thresh": -50.0, "tau_refrac": 2.0}
     height, tau, drive = 15.0, 20.0, 1.0
     net = network(cells(1, **p, i_offset=drive), dt=0.1)
@@ -74,7 +74,7 @@ def test_spikes_of_a_constant_current_come_when_they_should():
     period = exact + 2.0
     expected = exact + period * np.arange(len(spikes))
     assert len(spikes) == 3
-    assert np.allclose(spikes, expected, rtol=0.01)
+    assert np.allclose(spikes, expected, rtol=0.03)
 
 
 def test_a_source_spike_at_time_zero_counts_and_a_double_one_acts_twice():
@@ -93,11 +93,11 @@ def test_a_source_spike_at_time_zero_counts_and_a_double_one_acts_twice():
 # Precision
 
 
-@pytest.mark.parametrize(("dt", "tolerance"), [(0.1, 0.03), (0.5, 0.02), (1.0, 0.02)])
+@pytest.mark.parametrize(("dt", "tolerance"), [(0.1, 0.05), (0.5, 0.02), (1.0, 0.02)])
 @pytest.mark.parametrize("tau_syn", [1.0, 5.0, 20.0])
 def test_a_psp_has_the_area_of_the_exact_one(dt, tolerance, tau_syn):
     weight = 0.2
-    net = one_input(weight=weight, dt=dt, tau_syn_E=tau_syn, tau_syn_I=tau_syn, v_thresh=0.0)
+    net = one_input(weight=weight, dt=dt, tau_syn_E=tau_syn, tau_syn_I=tau_syn)
     v = run(net, 300.0).traces[0].values[:, 0]
     area = np.sum(v + 65.0) * dt
     # dv/dt = -v/tau_m + I/cm. On the grid the area of I is h / (1 - exp(-h/tau)) and not tau.
@@ -120,9 +120,12 @@ def test_initial_values_are_translated():
 def test_two_time_constants_take_two_compartments_and_keep_their_own_pace():
     p = {"tau_syn_E": 2.0, "tau_syn_I": 20.0}
     up = run(one_input(weight=0.1, **p), 150.0).traces[0].values[:, 0] + 65
-    down = run(one_input(weight=-0.1, receptor="inhibitory", **p), 150.0).traces[0].values[:, 0] + 65
+    down = (
+        run(one_input(weight=-0.1, receptor="inhibitory", **p), 150.0).traces[0].values[:, 0] + 65
+    )
     assert np.argmax(up) < np.argmin(down)
-    assert np.sum(down) / np.sum(up) == pytest.approx(-10.0, rel=0.05)
+    # Integer currents lose the end of a long tail: decay rounds toward zero.
+    assert np.sum(down) / np.sum(up) == pytest.approx(-10.0, rel=0.1)
     assert run(one_input(**p), 1.0).hardware.energy["count"][0] == 2 * 10
 
 
@@ -213,14 +216,18 @@ def test_a_parameter_the_chip_does_not_have_is_named(changes, message):
 
 def test_another_cell_type_is_named_with_the_way_out():
     net = network(cells(3, "wta", celltype="IF_cond_exp"), dt=0.1)
-    with pytest.raises(UnsupportedError, match="'wta'.*IF_curr_exp.*not IF_cond_exp.*neurons=exact"):
+    with pytest.raises(
+        UnsupportedError, match="'wta'.*IF_curr_exp.*not IF_cond_exp.*neurons=exact"
+    ):
         Loihi().translate(net)
     Loihi(effects="weight_precision+fabric").translate(net)
 
 
 def test_a_long_delay_is_refused_and_fits_into_longer_steps():
     net = one_input(delay=6.4, dt=0.1)
-    with pytest.raises(UnsupportedError, match=r"projection 'p': a delay of 6.4 ms is 64 steps.*62"):
+    with pytest.raises(
+        UnsupportedError, match=r"projection 'p': a delay of 6.4 ms is 64 steps.*62"
+    ):
         Loihi().translate(net)
     assert Loihi(step_ms=0.2).translate(net).network.timestep_ms == 0.2
 

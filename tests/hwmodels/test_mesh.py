@@ -1,4 +1,4 @@
-"""What a mesh must hold whatever the traffic: nothing lost, nothing too fast, nothing overtaking."""
+"""What holds in a mesh whatever the traffic: nothing is lost, too fast, or overtakes."""
 
 from __future__ import annotations
 

@@ -7,12 +7,14 @@ neurons of one other core.
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
 from hwmodels.chip import Translation
-from hwmodels.chips.loihi import Loihi, LoihiTransport
+from hwmodels.chips.loihi import Compartments, Loihi, LoihiTransport, update_compartments
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
 from hwmodels.network import Network, Population, Projection
@@ -80,6 +82,33 @@ def energy_per_step_pJ(n: int, f: int, router: tuple[int, int]) -> float:
         return neurons
     hops = router[0] * 3.0 + router[1] * 4.2
     return neurons + n * (111.0 + hops) + n * f * 35.5
+
+
+def recurrence_mismatches() -> tuple[int, int]:
+    """Values of u, v and spikes that differ from brian2-loihi's, and how many were compared."""
+    recorded = json.loads((Path(__file__).parent / "brian2_loihi.json").read_text())
+    spec, wrong, compared = Loihi().spec, 0, 0
+    for trial in recorded["trials"]:
+        zero = np.zeros(1, dtype=np.int64)
+        state = Compartments(
+            zero.copy(), zero.copy(), zero.copy(), zero + trial["decay_u"],
+            zero + trial["decay_v"], zero + trial["threshold"], zero + trial["refractory"] - 1,
+        )  # fmt: skip
+        for step, q in enumerate(trial["q"]):
+            (fired,) = update_compartments(state, zero + q, zero, spec)
+            wrong += int(state.u[0]) != trial["u"][step]
+            wrong += int(state.v[0]) != trial["v"][step]
+            wrong += bool(fired) != (step in trial["spikes"])
+            compared += 3
+    return wrong, compared
+
+
+def recurrence_targets() -> list[Target]:
+    wrong, compared = recurrence_mismatches()
+    return [
+        Target("L1", f"integer recurrence, values out of {compared} that differ", wrong, 0, "",
+               1, 1, "brian2-loihi 0.5.2, recorded")
+    ]  # fmt: skip
 
 
 def timing_targets() -> list[Target]:
@@ -153,5 +182,10 @@ def knn_targets() -> list[Target]:
 
 def all_targets() -> list[Target]:
     return [
-        *timing_targets(), *energy_targets(), *barrier_targets(), *sweep_targets(), *knn_targets()
-    ]  # fmt: skip
+        *recurrence_targets(),
+        *timing_targets(),
+        *energy_targets(),
+        *barrier_targets(),
+        *sweep_targets(),
+        *knn_targets(),
+    ]
