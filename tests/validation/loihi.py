@@ -35,40 +35,79 @@ MICRO_BENCHMARKS = [
 ]
 
 
-@cache
-def micro_benchmark(
-    n: int, f: int, router: tuple[int, int], fidelity: str, spec: str = "nahuku_fit"
+#: Own runs of SANA-FE 2.2.9 (bundled Loihi file, dense synapses, four steps) in which packets meet.
+#: Source cores, neurons of each, destination cores, targets of each neuron on each destination
+#: but its own; `detailed` and `cycle` time in ns per step, energy of a step in pJ.
+CONTENDED = {
+    "seven cores on other tiles to one": (
+        range(4, 32, 4), 100, [0], 10, 39251.3, 39350.0, 437_734.0),
+    "three cores of a tile to the far corner": (
+        range(3), 200, [127], 4, 19813.0, 19728.0, 258_384.8),
+    "sixteen cores, all to all": (
+        range(16), 20, range(16), 5, 12448.74, 12250.0, 1_462_976.0),
+    "seven tiles of a row to the far corner": (
+        range(0, 112, 16), 100, [127], 2, 18004.8, 18284.0, 245_254.8),
+}  # fmt: skip
+
+
+def fabric_run(
+    core: np.ndarray, fires: np.ndarray, pairs: np.ndarray, fidelity: str, steps: int
 ) -> HardwareReport:
-    """Ten steps of one micro-benchmark."""
-    cell = {"v_thresh": np.ones(n)}
-    populations = [Population("source", "IF_curr_exp", n, cell)]
-    projections: list[Projection] = []
-    if f:
-        populations.append(Population("target", "IF_curr_exp", f, {"v_thresh": np.ones(f)}))
-        target = np.tile(np.arange(f, dtype=np.int32), n)
-        indptr = np.arange(n + 1, dtype=np.int64) * f
-        ones = np.ones(n * f)
-        projections.append(Projection("p", 0, 1, "excitatory", indptr, target, ones, ones))
-    network = Network(1.0, tuple(populations), tuple(projections))
-    core_of = np.repeat(np.arange(2, dtype=np.int32), [n, f])
-    position = np.concatenate([np.arange(n), np.arange(f)])
-    cores = 2 if f else 1
+    """Steps in which the same neurons fire, on cores given by their number on the chip."""
+    n = len(core)
+    used, core_of = np.unique(core, return_inverse=True)
+    first = np.searchsorted(core, used)
+    pairs = pairs[np.argsort(pairs[:, 0], kind="stable")]
+    population = Population("all", "IF_curr_exp", n, {"v_thresh": np.ones(n)})
+    ones = np.ones(len(pairs))
+    projection = Projection(
+        "p", 0, 0, "excitatory", np.searchsorted(pairs[:, 0], np.arange(n + 1)),
+        pairs[:, 1].astype(np.int32), ones, ones,
+    )  # fmt: skip
+    network = Network(1.0, (population,), (projection,))
+    chip = Loihi(spec="nahuku_fit", fidelity=fidelity)
+    tile = used // chip.spec.cores_per_tile
     placement = Placement(
-        core_of=core_of,
-        position=np.array([(0, 0), router], dtype=np.int16)[:cores],
-        neurons=np.array([n, f])[:cores],
-        synapses=np.array([0, n * f])[:cores],
-        memory=np.zeros(cores, dtype=np.int64),
-        axons=build_axons(network, core_of, position),
+        core_of=core_of.astype(np.int32),
+        position=np.stack([tile // chip.spec.rows, tile % chip.spec.rows], 1).astype(np.int16),
+        neurons=np.bincount(core_of),
+        synapses=np.bincount(core_of[pairs[:, 1]], minlength=len(used)),
+        memory=np.zeros(len(used), dtype=np.int64),
+        axons=build_axons(network, core_of.astype(np.int32), np.arange(n) - first[core_of]),
     )
-    chip = Loihi(spec=spec, fidelity=fidelity)
     translation = Translation(network, np.empty(0, dtype=QUANTISATION), {}, {})
-    transport = LoihiTransport(chip, translation, placement, np.ones(n + f, dtype=np.int64))
-    for step in range(1, 11):
-        # Targets get input from the step after the first on; they never fire.
-        active = np.ones(n + f, dtype=bool)
-        transport.step(step, np.arange(n), active)
-    return transport.report(10)
+    transport = LoihiTransport(chip, translation, placement, np.ones(n, dtype=np.int64))
+    for step in range(1, steps + 1):
+        transport.step(step, np.flatnonzero(fires), np.ones(n, dtype=bool))
+    return transport.report(steps)
+
+
+@cache
+def micro_benchmark(n: int, f: int, router: tuple[int, int], fidelity: str) -> HardwareReport:
+    """Ten steps of one micro-benchmark; on one tile, the destination is the second core."""
+    destination = (router[0] * 4 + router[1]) * 4 or 1
+    core = np.repeat([0, destination], [n, f])
+    pairs = np.stack([np.repeat(np.arange(n), f), n + np.tile(np.arange(f), n)], 1)
+    return fabric_run(core, np.arange(n + f) < n, pairs, fidelity, 10)
+
+
+@cache
+def contended_benchmark(name: str, fidelity: str) -> HardwareReport:
+    """Four steps of one benchmark in which packets meet."""
+    sources, n, destinations, f, *_ = CONTENDED[name]
+    cores = sorted({*sources, *destinations})
+    size = [n * (c in sources) + f for c in cores]
+    first = dict(zip(cores, np.cumsum([0, *size[:-1]]).tolist(), strict=True))
+    fires = np.concatenate([[True] * (k - f) + [False] * f for k in size])
+    pairs = [
+        (first[c] + i, first[d] + n * (d in sources) + j)
+        for c in sources
+        for i in range(n)
+        for d in destinations
+        if d != c
+        for j in range(f)
+    ]
+    return fabric_run(np.repeat(cores, size), fires, np.array(pairs), fidelity, 4)
 
 
 def step_time_ns(report: HardwareReport) -> float:
@@ -124,6 +163,22 @@ def timing_targets() -> list[Target]:
                    *within(0.005), "SANA-FE 2.2.9"),
             Target("L2", f"{name}, event / cycle", event, cycle, "ns",
                    *within(0.01), "SANA-FE 2.2.9"),
+        ]  # fmt: skip
+    return targets
+
+
+def contended_targets() -> list[Target]:
+    targets = []
+    for name, (*_, detailed, cycle, energy) in CONTENDED.items():
+        report = contended_benchmark(name, "event")
+        event = step_time_ns(report)
+        targets += [
+            Target("L2", f"{name}, event / detailed", event, detailed, "ns",
+                   *within(0.02), "SANA-FE 2.2.9, own run"),
+            Target("L2", f"{name}, event / cycle", event, cycle, "ns",
+                   *within(0.02), "SANA-FE 2.2.9, own run"),
+            Target("L2", f"{name}, energy", report.energy_pJ / 4, energy, "pJ",
+                   *within(1e-4), "SANA-FE 2.2.9, own run"),
         ]  # fmt: skip
     return targets
 
@@ -184,6 +239,7 @@ def all_targets() -> list[Target]:
     return [
         *recurrence_targets(),
         *timing_targets(),
+        *contended_targets(),
         *energy_targets(),
         *barrier_targets(),
         *sweep_targets(),
