@@ -24,6 +24,30 @@ SUPPORTED_CELL_TYPES = (
 )
 
 
+#: Synaptic currents under PyNN's names, and under those that sPyNNaker gives them.
+SYNAPTIC_CURRENTS = {
+    "isyn_exc": "isyn_exc",
+    "isyn_inh": "isyn_inh",
+    "gsyn_exc": "isyn_exc",
+    "gsyn_inh": "isyn_inh",
+}
+
+
+def state_variable(celltype: BaseModelType, recorded: str) -> str:
+    """Name in the Network of what a script records under ``recorded``."""
+    if "gsyn_exc" in celltype.default_initial_values:
+        return recorded
+    return SYNAPTIC_CURRENTS.get(recorded, recorded)
+
+
+def with_synaptic_currents(model: type[BaseModelType]) -> dict:
+    """Attributes that make the synaptic currents of a current-based model recordable."""
+    return {
+        "recordable": [*model.recordable, *SYNAPTIC_CURRENTS],
+        "units": {**model.units, **dict.fromkeys(SYNAPTIC_CURRENTS, "nA")},
+    }
+
+
 def identity(model: type[BaseModelType]) -> dict:
     """Return translations that leave every parameter as it is."""
     return build_translations(*((name, name) for name in model.default_parameters))
@@ -35,9 +59,11 @@ def supported(model: type[BaseModelType], module: str, **attributes) -> type:
     return type(model.__name__, (model,), body | attributes)
 
 
-IF_curr_exp = supported(cells.IF_curr_exp, __name__)
+IF_curr_exp = supported(cells.IF_curr_exp, __name__, **with_synaptic_currents(cells.IF_curr_exp))
 IF_curr_delta = supported(cells.IF_curr_delta, __name__)
-IF_curr_alpha = supported(cells.IF_curr_alpha, __name__)
+IF_curr_alpha = supported(
+    cells.IF_curr_alpha, __name__, **with_synaptic_currents(cells.IF_curr_alpha)
+)
 IF_cond_exp = supported(cells.IF_cond_exp, __name__)
 IF_cond_alpha = supported(cells.IF_cond_alpha, __name__)
 Izhikevich = supported(cells.Izhikevich, __name__)

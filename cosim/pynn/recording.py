@@ -18,6 +18,7 @@ from pyNN.recording import Variable
 from pyNN.recording import get_io as get_io
 
 from cosim.pynn import simulator
+from cosim.pynn.celltypes import state_variable
 from hwmodels.errors import ModelError, NetworkError
 
 #: Digits (of ms) that are kept of times: enough for any grid, too few for rounding errors.
@@ -76,7 +77,8 @@ class Recorder(recording.Recorder):
                 interval = self._simulator.state.dt
                 if variable != SPIKES:
                     interval = self.sampling_interval
-                found.append((variable.name, cells.astype(np.int32), float(interval)))
+                name = state_variable(self.population.celltype, variable.name)
+                found.append((name, cells.astype(np.int32), float(interval)))
         return found
 
     # --- Found in the result --------------------------------------------------------------------
@@ -104,10 +106,11 @@ class Recorder(recording.Recorder):
 
     def _signal(self, variable: Variable, cells: np.ndarray):
         """Return samples (samples, cells), time of the first, interval; None if there are none."""
+        name = state_variable(self.population.celltype, variable.name)
         traces = [
             trace
             for trace in self._simulator.state.result.traces
-            if trace.population == self.population.index and trace.variable == variable.name
+            if trace.population == self.population.index and trace.variable == name
         ]
         if not traces:
             return None

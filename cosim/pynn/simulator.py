@@ -25,7 +25,16 @@ from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.network import Network
 from hwmodels.result import Result
 
-name = "cosim"
+
+class BackendName(str):
+    """A name that can also be called for: ``sim.name`` in most backends, ``sim.name()`` in some."""
+
+    def __call__(self) -> str:
+        """Return the name itself."""
+        return str(self)
+
+
+name = BackendName("cosim")
 logger = logging.getLogger("cosim")
 
 #: Seeds the backend's own draws where neither the user nor the script gives a seed.

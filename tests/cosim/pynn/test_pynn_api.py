@@ -121,7 +121,8 @@ def test_cells(engine):
     assert cells[4].get_initial_value("v") == -65.0
     assert cells[2:6].initial_values["v"][3] == -50.0
     assert cells.can_record("v")
-    assert not cells.can_record("gsyn_exc")
+    assert cells.can_record("isyn_exc")
+    assert not cells.can_record("w")
     assert (cells[:2] + cells[7:]).size == 4
     assert "IF_curr_exp" in cells.describe()
 

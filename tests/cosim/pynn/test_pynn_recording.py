@@ -1,5 +1,6 @@
 """Recorded data as a script gets it: samples, spikes, clearing, segments, files."""
 
+import numpy as np
 import pytest
 import quantities as pq
 from neo.io import PickleIO
@@ -185,7 +186,7 @@ def test_annotations(engine):
 
 def test_what_cannot_be_recorded(engine):
     with pytest.raises(sim.errors.RecordingError):
-        sim.Population(2, sim.IF_curr_exp()).record("gsyn_exc")
+        sim.Population(2, sim.IF_curr_exp()).record("w")
 
 
 def test_callbacks_split_the_run(engine):
@@ -205,3 +206,21 @@ def test_callbacks_split_the_run(engine):
     with pytest.raises(ValueError, match="past"):
         sim.run_until(3.0)
     assert signals(cells).shape == (71, 1)
+
+
+def test_synaptic_currents_are_recorded_under_pynns_and_spynnakers_names():
+    sim.setup(timestep=0.1, engine="brian2")
+    source = sim.Population(1, sim.SpikeSourceArray(spike_times=[2.0]))
+    cell = sim.Population(1, sim.IF_curr_exp(tau_syn_E=4.0))
+    sim.Projection(source, cell, sim.AllToAllConnector(), sim.StaticSynapse(weight=0.5, delay=1.0))
+    cell.record(["isyn_exc", "gsyn_exc", "gsyn_inh"])
+    sim.run(10.0)
+    segment = cell.get_data().segments[0]
+    signals = {name: segment.filter(name=name)[0] for name in ("isyn_exc", "gsyn_exc", "gsyn_inh")}
+    current = np.asarray(signals["isyn_exc"])[:, 0]
+    expected = np.where(np.arange(101) < 30, 0.0, 0.5 * np.exp(-(np.arange(101) - 30) * 0.1 / 4.0))
+    assert current == pytest.approx(expected, abs=1e-12)
+    assert np.array_equal(signals["gsyn_exc"].magnitude, signals["isyn_exc"].magnitude)
+    assert not np.any(signals["gsyn_inh"].magnitude)
+    assert signals["isyn_exc"].units == signals["gsyn_exc"].units
+    assert str(signals["isyn_exc"].units.dimensionality) == "nA"
