@@ -237,7 +237,11 @@ def hardware_show(
     if as_json:
         print(json.dumps([row._asdict() for row in rows], indent=2))
         return
-    table = Table("field", "value", "unit", "source", "ev.", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    # Names are what a user types, so they are never cut.
+    table.add_column("field", no_wrap=True, min_width=max(len(row.field) for row in rows))
+    for heading in ("value", "unit", "source", "ev."):
+        table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(row.field, str(row.value), row.unit, row.source, row.evidence)
     _terminal().print(table)

@@ -143,8 +143,8 @@ class LoihiSpec(Spec):
 
     def management_of(self, tiles: int) -> float:
         """What the embedded processors add to a step, in ns: the measured total less barrier."""
-        measured = [ns for least, ns in self.step_overhead_ns if least <= max(tiles, 1)]
-        return max(0.0, measured[-1] - self.barrier_of(tiles)) if measured else 0.0
+        measured = [row for row in self.step_overhead_ns if row[0] <= max(tiles, 1)]
+        return max(0.0, max(measured)[1] - self.barrier_of(tiles)) if measured else 0.0
 
 
 def synaptic_words(
@@ -313,7 +313,9 @@ def quantise_bias(bias: NDArray[np.float64], spec: LoihiSpec) -> tuple[NDArray[n
 
 def decayed(x: NDArray[np.int64], decay: NDArray[np.int64], bits: int = 12) -> NDArray[np.int64]:
     """``x (4096 - decay) / 4096``, rounded toward zero; 4096 is 2 to the ``bits`` of a decay."""
-    return np.sign(x) * (np.abs(x) * ((1 << bits) - decay) >> bits)
+    # A shift rounds down, so what is negative is lifted by all but one unit first.
+    one = 1 << bits
+    return (x * (one - decay) + ((x >> 63) & (one - 1))) >> bits
 
 
 def wrapped(x: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
@@ -347,13 +349,23 @@ def update_compartments(
     ``q`` is the summed effective weight of this step's slot, ``bias`` the drive without synapses
     (with what a joined compartment passes on).
     """
-    limit = (1 << spec.state_bits) - 1
+    update_currents(c, q, spec)
+    return update_voltages(c, bias, spec)
+
+
+def update_currents(c: Compartments, q: NDArray[np.int64], spec: LoihiSpec) -> None:
+    """Steps 1 to 3: all that a compartment does which only passes its current on."""
     # 1 The input register wraps; 2, 3 so does the current.
     slot = wrapped(q, spec.input_bits)
     c.input_wraps += int(np.count_nonzero(slot != q))
     u = decayed(c.u, c.decay_u, spec.decay_bits) + slot
     c.u = wrapped(u, spec.state_bits)
     c.current_wraps += int(np.count_nonzero(c.u != u))
+
+
+def update_voltages(c: Compartments, bias: NDArray[np.int64], spec: LoihiSpec) -> NDArray[np.bool_]:
+    """Steps 4 to 10: the membrane takes the current, and fires or not."""
+    limit = (1 << spec.state_bits) - 1
     # 4, 5 The voltage decays and takes current and bias; 6 it saturates.
     v = decayed(c.v, c.decay_v, spec.decay_bits) + wrapped(c.u + bias, spec.state_bits)
     clipped = np.clip(v, -limit, limit)
@@ -418,14 +430,14 @@ class LoihiNeurons:
             refractory=scale.refractory,
         )
         if scale.joined:
-            # It passes on its current at once: its own voltage keeps nothing and never fires.
+            # It passes its current on at once; its own voltage is not used.
             self._dendrites[index] = Compartments(
                 u=zeros.copy(),
                 v=zeros.copy(),
                 held=zeros.copy(),
                 decay_u=scale.decay_u["inhibitory"],
-                decay_v=np.full(size, self._chip.spec.one),
-                threshold=np.full(size, np.iinfo(np.int64).max),
+                decay_v=zeros,
+                threshold=zeros,
                 refractory=zeros,
             )
         for receptor, name in (("excitatory", "isyn_exc"), ("inhibitory", "isyn_inh")):
@@ -462,8 +474,8 @@ class LoihiNeurons:
             q, bias = now[index, "excitatory"], self._bias[index]
             if index in self._dendrites:
                 dendrite = self._dendrites[index]
-                update_compartments(dendrite, now[index, "inhibitory"], np.zeros_like(q), spec)
-                bias = bias + dendrite.v
+                update_currents(dendrite, now[index, "inhibitory"], spec)
+                bias = bias + dendrite.u
             else:
                 q = q + now[index, "inhibitory"]
             was_still = (group.u == 0) & (group.v == 0) & (q == 0) & (bias == 0)
@@ -489,6 +501,8 @@ class LoihiNeurons:
 
     def sample(self, population: int, variable: str, cells: NDArray[np.int32]) -> NDArray:
         """State in PyNN's units; a refractory membrane reads as reset."""
+        if population not in self._scales:
+            return np.empty(0)  # a population without cells
         scale = self._scales[population]
         if variable == "v":
             reset = self._network.populations[population].parameters["v_reset"][cells]
@@ -506,10 +520,17 @@ class LoihiNeurons:
             new = network.populations[index]
             if index not in self._groups or new is old:
                 continue
-            if any(old.parameters[k] is not v for k, v in new.parameters.items()):
+            # The offset current is part of the bias, which is set anew; all others are in the
+            # scale that state and weights already have.
+            changed = [
+                name
+                for name, values in new.parameters.items()
+                if old.parameters[name] is not values and name != "i_offset"
+            ]
+            if changed:
                 raise UnsupportedError(
-                    f"population {new.label!r}: neuron parameters cannot be changed between runs "
-                    "on Loihi arithmetic, whose scaling depends on them; run with neurons=exact"
+                    f"population {new.label!r}: {', '.join(changed)} cannot be changed between "
+                    "runs on Loihi arithmetic, whose scaling depends on it; run with neurons=exact"
                 )
             if old.initial_values.get("v") is not new.initial_values.get("v"):
                 reset = new.parameters["v_reset"]
@@ -631,7 +652,7 @@ class Loihi:
                 rows.append(row)
                 counts["weights clipped"] = counts.get("weights clipped", 0) + int(row[-1])
                 projections[k] = replace(projection, weight=effective)
-        for index, scale in scales.items():
+        for index, scale in scales.items() if "arithmetic" in self.effects else ():
             rows += _parameter_rows(network, index, scale, self.spec)
         return Translation(
             replace(network, projections=tuple(projections)),
@@ -641,12 +662,17 @@ class Loihi:
         )
 
     def _scales(self, network: Network) -> dict[int, Scale]:
-        """Number formats of all populations that the chip's arithmetic computes."""
-        if "arithmetic" not in self.effects:
-            return {}
+        """Number formats of all populations that the chip's arithmetic can compute.
+
+        Without the effect ``arithmetic`` they still say how many compartments a cell takes and
+        what its weights are multiples of, so that effects differ only by what they are.
+        """
+        own, dt = "arithmetic" in self.effects, network.timestep_ms
         scales = {}
         for index, population in enumerate(network.populations):
             if population.is_source or population.size == 0:
+                continue
+            if not own and native_obstacle(population, dt, self.spec) is not None:
                 continue
             inputs = [p for p in network.projections if p.post == index]
             scales[index] = scale_population(population, inputs, network.timestep_ms, self.spec)
@@ -657,11 +683,6 @@ class Loihi:
     ) -> NDArray[np.float64]:
         """State units that a weight of 1 adds, for each synapse."""
         scale = scales.get(projection.post)
-        population = network.populations[projection.post]
-        if scale is None and not native_obstacle(population, network.timestep_ms, self.spec):
-            # Exact neurons with the weights that the chip's own would have.
-            inputs = [p for p in network.projections if p.post == projection.post]
-            scale = scale_population(population, inputs, network.timestep_ms, self.spec)
         if scale is not None:
             return scale.gain[projection.receptor][projection.target]
         peaks = [
@@ -694,13 +715,15 @@ class Loihi:
             for p in network.projections
         ]
         bits = spec.weight_bits + 1 + max(delays, default=0).bit_length()
+        joined = any(scale.joined for scale in translation.formats.values())
         limits = CoreLimits(
             cores=spec.cores,
             units=spec.compartments_per_core,
             input_axons=spec.input_axons_per_core,
             output_axons=spec.output_axons_per_core,
             memory=spec.synaptic_words_per_core,
-            profiles=spec.compartment_profiles_per_core,
+            # A joined cell takes a profile for each of its compartments.
+            profiles=spec.compartment_profiles_per_core // (2 if joined else 1),
             memory_of=lambda synapses, contiguous: synaptic_words(synapses, contiguous, bits),
         )
         graph = mesh_graph(spec.columns, spec.rows, spec.cores_per_tile)
@@ -815,6 +838,8 @@ class LoihiTransport(MulticoreTransport):
                 f"({spec.host_column}, {spec.host_row}), one message after another",
                 "two time constants": "a joined compartment computes inhibition where tau_syn_E "
                 "and tau_syn_I differ; dendritic joins are recalled, not verified",
+                "delays": f"up to {spec.delay_steps_max} steps; that more than 8 slots leave room "
+                "for fewer compartments is not modelled",
                 "synapse format": "contiguous target lists are dense, others indexed",
             },
         )

@@ -202,7 +202,10 @@ class ClosedForm:
         packets["destination_core"] = messages.target
         packets["synapses"] = messages.synapses
         packets["hops"] = hops.sum(axis=1)
-        packets["late_steps"] = 0 if self._period_ps is None else arrive // self._period_ps
+        if self._period_ps is None:
+            packets["late_steps"] = 0
+        else:
+            packets["late_steps"] = np.minimum(arrive // self._period_ps, np.iinfo(np.int16).max)
         packets["inject_ps"] = now_ps + messages.sent_ps
         packets["arrive_ps"] = now_ps + arrive
         late = packets[packets["late_steps"] > 0]

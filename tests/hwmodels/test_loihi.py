@@ -280,6 +280,70 @@ def test_the_synaptic_current_is_sampled_in_nA():
     assert np.flatnonzero(isyn)[0] * 0.1 in (pytest.approx(11.0), pytest.approx(11.1))
 
 
+def test_empty_populations_and_projections_are_no_obstacle():
+    net = network(
+        cells(3), cells(0, "none"), source(), source([1.0], label="one"), v=[0, 1],
+        projections=[
+            synapses(0, 1, [], n_pre=3), synapses(1, 0, [], label="a"),
+            synapses(2, 0, [], label="b"), synapses(3, 0, [(0, 1)], label="c"),
+        ],
+    )  # fmt: skip
+    result = run(net, 10.0)
+    assert result.hardware.packets["destination_core"].tolist() == [0]
+    assert result.counts == {}
+    chip = Loihi(effects="weight_precision+fabric")
+    chip.map(chip.translate(net))
+
+
+def test_a_network_of_sources_alone_runs():
+    result = run(network(source([1.0, 2.0])), 5.0)
+    assert result.spikes[0].time_ms.tolist() == [1.0, 2.0]
+    assert result.hardware.energy_pJ == 0.0
+
+
+def test_the_offset_current_can_change_between_runs_and_the_scale_cannot():
+    net = network(cells(2, i_offset=0.0), dt=1.0)
+    chip = Loihi()
+    translation = chip.translate(net)
+    neurons = chip.neurons(translation)
+    neurons.step(1, [])
+
+    def changed(**values):
+        (old,) = net.populations
+        new = replace(old, parameters=dict(old.parameters) | values)
+        return chip.translate(replace(net, populations=(new,)), since=translation).network
+
+    neurons.update(changed(i_offset=np.array([0.0, 1.0])))
+    for step in range(2, 60):
+        fired = neurons.step(step, [])
+        if len(fired):
+            break
+    assert fired.tolist() == [1]
+    with pytest.raises(UnsupportedError, match="'cells': tau_m cannot be changed between runs"):
+        neurons.update(changed(tau_m=np.full(2, 10.0)))
+
+
+def test_distinct_parameter_sets_beyond_a_cores_table_take_more_cores():
+    net = network(cells(64, tau_m=np.linspace(5.0, 30.0, 64)), dt=1.0)
+    chip = Loihi()
+    assert chip.map(chip.translate(net)).n_cores == 2
+    joined = network(cells(64, tau_m=np.linspace(5.0, 30.0, 64), tau_syn_I=9.0), dt=1.0)
+    assert chip.map(chip.translate(joined)).n_cores == 4
+
+
+def test_placement_and_weights_do_not_depend_on_who_computes():
+    net = random_network(np.random.default_rng(6))
+    cells_ = net.populations[0]
+    parameters = dict(cells_.parameters) | {"tau_syn_I": np.full(40, 9.0)}
+    net = replace(net, populations=(replace(cells_, parameters=parameters), *net.populations[1:]))
+    own, exact = Loihi(), Loihi(effects="weight_precision+fabric")
+    a, b = own.translate(net), exact.translate(net)
+    for p, q in zip(a.network.projections, b.network.projections, strict=True):
+        assert np.array_equal(p.weight, q.weight)
+    assert np.array_equal(own.map(a).core_of, exact.map(b).core_of)
+    assert [row["quantity"] for row in b.quantisation] == ["weight"] * 3
+
+
 # What a run reports
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.multicore import HOST, CoreTimes, MulticoreTransport
+from hwmodels.fabric.multicore import EVENT_ENGINES, HOST, CoreTimes, MulticoreTransport
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
 from tests.hwmodels.networks import cells, network, source, synapses
@@ -175,6 +175,21 @@ def test_events_and_closed_form_do_the_same_work(case):
         used = links[links["packets"] > 0]
         counted.append({tuple(row)[:5] for row in used.tolist()})
     assert counted[0] == counted[1]
+
+
+@pytest.mark.parametrize("engine", sorted(EVENT_ENGINES))
+@pytest.mark.parametrize("period_ps", [None, 30_000])
+@given(case=traffic())
+@settings(max_examples=25, deadline=None)
+def test_every_engine_equals_the_reference_packet_for_packet(engine, period_ps, case):
+    core_of, pairs, steps = case
+    options = {"sources": 1, "period_ps": period_ps, "mesh": replace(MESH, link_depth=2)}
+    reference = run(transport(core_of, pairs, **options), *steps)
+    other = run(transport(core_of, pairs, engine=engine, **options), *steps)
+    key = ["step", "source", "destination_core"]
+    assert np.array_equal(np.sort(reference.packets, order=key), np.sort(other.packets, order=key))
+    assert np.array_equal(reference.links(), other.links())
+    assert reference.step_ps == other.step_ps
 
 
 @given(traffic())
