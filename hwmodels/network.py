@@ -265,6 +265,21 @@ class Network:
         named = {"delays rounded to the grid": delays, "source spikes rounded to the grid": stimuli}
         return {name: count for name, count in named.items() if count}
 
+    def on_grid(self, step_ms: float) -> tuple[Network, dict[str, int]]:
+        """The network on another time grid, and what that changed.
+
+        Delays, stimuli and currents keep their times and are rounded by whoever executes them;
+        sampling intervals become multiples of the step.
+        """
+        recordings, adapted = [], 0
+        for recording in self.recordings:
+            interval = max(1, round(recording.interval_ms / step_ms)) * step_ms
+            if recording.variable != "spikes" and abs(interval - recording.interval_ms) > 1e-9:
+                adapted += 1
+            recordings.append(replace(recording, interval_ms=interval))
+        counts = {"sampling intervals adapted to the step": adapted} if adapted else {}
+        return replace(self, timestep_ms=step_ms, recordings=tuple(recordings)), counts
+
     def with_all_spikes_recorded(self, traces: bool = True) -> Network:
         """The same network with the spikes of every population recorded.
 

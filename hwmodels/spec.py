@@ -15,7 +15,7 @@ import dataclasses
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -158,4 +158,41 @@ def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:
         raise ModelError(f"{where}: {known.name} must be of type {kind}, got {value!r}") from None
     if not number >= 0 and not known.name.endswith("_min"):
         raise ModelError(f"{where}: {known.name} must be >= 0, got {value!r}")
+    return number
+
+
+def picoseconds(ns: float) -> int:
+    """Nanoseconds as whole picoseconds."""
+    return round(ns * 1000)
+
+
+def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
+    """An option that has only some values.
+
+    Raises
+    ------
+    ModelError
+        For any other value.
+    """
+    if value not in allowed:
+        raise ModelError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
+    return value
+
+
+def positive(name: str, value: float | str | None) -> float | None:
+    """An optional number above zero, given as such or as text.
+
+    Raises
+    ------
+    ModelError
+        For anything else.
+    """
+    if value is None:
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    if not number > 0:
+        raise ModelError(f"{name} must be a number > 0, got {value!r}")
     return number

@@ -1,0 +1,344 @@
+"""The chip: what it makes of a network, where everything goes, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chip import Neurons, Translation, choose_effects
+from hwmodels.chips.loihi.formats import (
+    WEIGHT_SHIFT,
+    Scale,
+    largest_mantissa,
+    native_obstacle,
+    parameter_rows,
+    quantise_weights,
+    scale_population,
+)
+from hwmodels.chips.loihi.neurons import LoihiNeurons
+from hwmodels.chips.loihi.spec import LoihiSpec, synaptic_words
+from hwmodels.errors import ModelError, UnsupportedError
+from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.multicore import CoreTimes, MulticoreTransport
+from hwmodels.mapping import CoreLimits, Placement, mesh_graph
+from hwmodels.mapping.sequential import place_sequentially
+from hwmodels.network import Network, Projection, to_delay_steps
+from hwmodels.quantisation import weight_unit
+from hwmodels.result import ENERGY, QUANTISATION, HardwareReport
+from hwmodels.spec import one_of, picoseconds, positive
+
+_SPECS = Path(__file__).parent
+
+
+class Loihi:
+    """Loihi-style: 128 asynchronous cores of integer neurons on an 8 x 4 mesh, barrier steps.
+
+    Parameters
+    ----------
+    spec : str, Path or LoihiSpec
+        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
+    effects : str or sequence of str
+        Which deviations from the ideal are on, out of :attr:`all_effects`: ``time_step`` (only
+        with ``step_ms``), ``weight_precision``, ``arithmetic`` (integer neurons), ``fabric``
+        (sweeps and transport take time).
+    fidelity : {"event", "analytic"}
+        Timing by SimPy processes, or in closed form without contention.
+    clocking : {"barrier", "free_running"}
+        Loihi's barrier, or steps of fixed length that wait for nothing (a what-if).
+    step_ms : float, optional
+        Biological time of one step; the script's own time step by default, since nothing in the
+        chip fixes it.
+    step_ns : float, optional
+        Length of a free-running step; real time by default.
+    **changes
+        Any field of the specification.
+
+    Raises
+    ------
+    ModelError
+        For an unknown option, name or value.
+    """
+
+    name = "loihi"
+    spec_type = LoihiSpec
+    all_effects = ("time_step", "weight_precision", "arithmetic", "fabric")
+
+    def __init__(
+        self,
+        spec: str | Path | LoihiSpec | None = None,
+        effects: str | Sequence[str] | None = None,
+        fidelity: str = "event",
+        clocking: str = "barrier",
+        step_ms: float | str | None = None,
+        step_ns: float | str | None = None,
+        **changes: Any,
+    ) -> None:
+        loaded = spec if isinstance(spec, LoihiSpec) else self.load_spec(spec)
+        self.spec = loaded.with_changes(changes)
+        self.effects = choose_effects(effects, self.all_effects)
+        self.fidelity = one_of("fidelity", fidelity, ("event", "analytic"))
+        self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
+        self.step_ms = positive("step_ms", step_ms)
+        if self.step_ms is None:
+            self.effects = tuple(effect for effect in self.effects if effect != "time_step")
+        self.step_ns = positive("step_ns", step_ns)
+        if self.step_ns is not None and self.clocking == "barrier":
+            raise ModelError(
+                "step_ns is the length of a free-running step: add clocking=free_running"
+            )
+
+    @classmethod
+    def presets(cls) -> tuple[str, ...]:
+        """Names of the parameter sets that ship with the chip, the default first."""
+        return ("nahuku_fit", "davies2018")
+
+    @classmethod
+    def load_spec(cls, spec: str | Path | None = None) -> LoihiSpec:
+        """A parameter set by name or from a TOML file."""
+        name = str(spec or cls.presets()[0])
+        if name in cls.presets():
+            return LoihiSpec.from_toml(_SPECS / f"{name}.toml")
+        if not name.endswith(".toml"):
+            raise ModelError(
+                f"unknown specification {name!r} of loihi; there are {', '.join(cls.presets())}, "
+                "or give a .toml file"
+            )
+        return LoihiSpec.from_toml(Path(name))
+
+    # A network in the chip's numbers
+
+    def translate(self, network: Network, since: Translation | None = None) -> Translation:
+        """The network in the chip's precision; see :class:`hwmodels.chip.Chip`."""
+        counts: dict[str, int] = {}
+        if self.step_ms is not None and "time_step" in self.effects:
+            network, counts = network.on_grid(self.step_ms)
+        counts |= network.rounding()
+        self._check_delays(network)
+        scales = since.formats if since is not None else self._scales(network)
+        rows: list[tuple] = []
+        projections = list(network.projections)
+        if "weight_precision" in self.effects:
+            for k, projection in enumerate(network.projections):
+                gain = self._gain(network, projection, scales)
+                unit = weight_unit(network.populations[projection.post].celltype)
+                effective, row = quantise_weights(projection, gain, unit, self.spec)
+                rows.append(row)
+                counts["weights clipped"] = counts.get("weights clipped", 0) + int(row[-1])
+                projections[k] = replace(projection, weight=effective)
+        for index, scale in scales.items() if "arithmetic" in self.effects else ():
+            rows += parameter_rows(network, index, scale, self.spec)
+        return Translation(
+            replace(network, projections=tuple(projections)),
+            np.array(rows, dtype=QUANTISATION),
+            counts,
+            scales,
+        )
+
+    def _scales(self, network: Network) -> dict[int, Scale]:
+        """Number formats of all populations that the chip's arithmetic can compute.
+
+        Without the effect ``arithmetic`` they still say how many compartments a cell takes and
+        what its weights are multiples of, so that effects differ only by what they are.
+        """
+        own, dt = "arithmetic" in self.effects, network.timestep_ms
+        scales = {}
+        for index, population in enumerate(network.populations):
+            if population.is_source or population.size == 0:
+                continue
+            if not own and native_obstacle(population, dt, self.spec) is not None:
+                continue
+            inputs = [p for p in network.projections if p.post == index]
+            scales[index] = scale_population(population, inputs, network.timestep_ms, self.spec)
+        return scales
+
+    def _gain(
+        self, network: Network, projection: Projection, scales: Mapping[int, Scale]
+    ) -> NDArray[np.float64]:
+        """State units that a weight of 1 adds, for each synapse."""
+        scale = scales.get(projection.post)
+        if scale is not None:
+            return scale.gain[projection.receptor][projection.target]
+        peaks = [
+            float(np.abs(p.weight).max()) / largest_mantissa(p, self.spec)[0]
+            for p in network.projections
+            if p.post == projection.post and np.any(p.weight)
+        ]
+        unit = min(peaks, default=1.0) / (1 << WEIGHT_SHIFT)
+        return np.full(projection.n_synapses, 1 / unit)
+
+    def _check_delays(self, network: Network) -> None:
+        for projection in network.projections:
+            steps = to_delay_steps(projection.delay_ms, network.timestep_ms)
+            longest = int(steps.max(initial=0))
+            if longest > self.spec.delay_steps_max:
+                raise UnsupportedError(
+                    f"projection {projection.label!r}: a delay of {projection.delay_ms.max():g} ms "
+                    f"is {longest} steps of {network.timestep_ms:g} ms, Loihi holds at most "
+                    f"{self.spec.delay_steps_max}; use a longer step (step_ms=...) or shorter "
+                    "delays"
+                )
+
+    # Where everything goes
+
+    def map(self, translation: Translation) -> Placement:
+        """Cells to cores in order, within every limit."""
+        network, spec = translation.network, self.spec
+        delays = [
+            int(to_delay_steps(p.delay_ms, network.timestep_ms).max(initial=0))
+            for p in network.projections
+        ]
+        bits = spec.weight_bits + 1 + max(delays, default=0).bit_length()
+        joined = any(scale.joined for scale in translation.formats.values())
+        limits = CoreLimits(
+            cores=spec.cores,
+            units=spec.compartments_per_core,
+            input_axons=spec.input_axons_per_core,
+            output_axons=spec.output_axons_per_core,
+            memory=spec.synaptic_words_per_core,
+            # A joined cell takes a profile for each of its compartments.
+            profiles=spec.compartment_profiles_per_core // (2 if joined else 1),
+            memory_of=lambda synapses, contiguous: synaptic_words(synapses, contiguous, bits),
+        )
+        graph = mesh_graph(spec.columns, spec.rows, spec.cores_per_tile)
+        return place_sequentially(
+            network, limits, graph, self._units(translation), _profiles(translation)
+        )
+
+    def _units(self, translation: Translation) -> NDArray[np.int64]:
+        """Compartments of each cell; 0 for spike sources, which the host injects."""
+        network = translation.network
+        units = np.zeros(int(network.offsets[-1]), dtype=np.int64)
+        for index, population in enumerate(network.populations):
+            if not population.is_source:
+                joined = index in translation.formats and translation.formats[index].joined
+                units[network.offsets[index] : network.offsets[index + 1]] = 2 if joined else 1
+        return units
+
+    # Arithmetic and time
+
+    def neurons(self, translation: Translation) -> Neurons:
+        """Integer compartments for a translated network."""
+        if "arithmetic" not in self.effects:
+            raise ModelError(
+                "with the effect 'arithmetic' off, Loihi needs exact neurons: neurons=exact"
+            )
+        return LoihiNeurons(self.spec, translation)
+
+    def transport(self, translation: Translation, placement: Placement) -> LoihiTransport:
+        """Sweeps, mesh, receive queues and barrier."""
+        return LoihiTransport(self, translation, placement, self._units(translation))
+
+
+class LoihiTransport(MulticoreTransport):
+    """Loihi's numbers on a mesh of cores, with the energy of what happened."""
+
+    def __init__(
+        self,
+        chip: Loihi,
+        translation: Translation,
+        placement: Placement,
+        units_of: NDArray[np.int64],
+    ) -> None:
+        spec, self._chip = chip.spec, chip
+        self._step_ms = translation.network.timestep_ms
+        tiles = len(np.unique(placement.position, axis=0)) if placement.n_cores else 1
+        period_ps = None
+        if chip.clocking == "free_running":
+            step_ns = chip.step_ns if chip.step_ns is not None else self._step_ms * 1e6
+            period_ps = picoseconds(step_ns)
+        super().__init__(
+            placement,
+            units_of,
+            MeshTimes(
+                columns=spec.columns,
+                rows=spec.rows,
+                ports=spec.cores_per_tile + 1,
+                row_latency_ps=picoseconds(spec.hop_ew_ns),
+                column_latency_ps=picoseconds(spec.hop_ns_ns),
+                row_cycle_ps=picoseconds(spec.hop_ew_ns),
+                column_cycle_ps=picoseconds(spec.hop_ns_ns),
+                link_depth=spec.link_buffer_packets,
+                port_depth=spec.core_buffer_packets,
+                credit_ps=picoseconds(spec.credit_ns),
+            ),
+            CoreTimes(
+                visit_ps=picoseconds(spec.visit_ns),
+                update_ps=picoseconds(spec.update_ns),
+                spike_ps=picoseconds(spec.spike_ns),
+                message_out_ps=picoseconds(spec.message_out_ns),
+                message_in_ps=picoseconds(spec.message_in_ns),
+                synapse_dense_ps=picoseconds(spec.synapse_dense_ns),
+                synapse_sparse_ps=picoseconds(spec.synapse_sparse_ns),
+            ),
+            overhead_ps=picoseconds(spec.barrier_of(tiles))
+            + picoseconds(spec.management_of(tiles)),
+            fidelity=chip.fidelity if "fabric" in chip.effects else "free",
+            period_ps=period_ps,
+            host=(spec.host_column, spec.host_row),
+        )
+
+    def report(self, steps: int) -> HardwareReport:
+        """Everything the chip did; see :class:`hwmodels.chip.Transport`."""
+        spec, done = self._chip.spec, self.operations
+        energy = [
+            ("compartment visits", done.visits, spec.visit_pJ),
+            ("compartment updates", done.updates, spec.update_pJ),
+            ("spikes generated", done.spikes, spec.spike_pJ),
+            ("messages sent", done.messages_out, spec.message_out_pJ),
+            ("messages received", done.messages_in, spec.message_in_pJ),
+            ("synapses, contiguous", done.synapses_dense, spec.synapse_dense_pJ),
+            ("synapses, indexed", done.synapses_sparse, spec.synapse_sparse_pJ),
+            ("hops east or west", done.hops_row, spec.hop_ew_pJ),
+            ("hops north or south", done.hops_column, spec.hop_ns_pJ),
+        ]
+        return HardwareReport(
+            chip=self._chip.name,
+            spec=spec.name,
+            effects=self._chip.effects,
+            fidelity=self.fidelity,
+            mesh=(spec.columns, spec.rows),
+            packets=self.packets,
+            links=self.links(),
+            cores=self.cores(spec.synaptic_words_per_core),
+            energy=np.array(energy, dtype=ENERGY),
+            quantisation=np.empty(0, dtype=QUANTISATION),
+            step_ps=np.array(self.step_ps[: steps + 1], dtype=np.int64),
+            step_ms=self._step_ms,
+            sources={
+                "specification": spec.note,
+                "static power": f"{spec.static_mW:g} mW a chip, not in the energy shown "
+                f"({spec.sources.get('static_mW', ('',))[0]})",
+                "spike sources": "injected by the host at router "
+                f"({spec.host_column}, {spec.host_row}), one message after another",
+                "two time constants": "a joined compartment computes inhibition where tau_syn_E "
+                "and tau_syn_I differ; dendritic joins are recalled, not verified",
+                "delays": f"up to {spec.delay_steps_max} steps; that more than 8 slots leave room "
+                "for fewer compartments is not modelled",
+                "synapse format": "contiguous target lists are dense, others indexed",
+            },
+        )
+
+
+def _profiles(translation: Translation) -> NDArray[np.int64]:
+    """Number of the set of registers that each cell needs; equal numbers can share a profile."""
+    network = translation.network
+    registers = np.zeros((int(network.offsets[-1]), 5), dtype=np.int64)
+    for index, scale in translation.formats.items():
+        registers[network.offsets[index] : network.offsets[index + 1]] = np.stack(
+            [
+                scale.decay_u["excitatory"],
+                scale.decay_u["inhibitory"],
+                scale.decay_v,
+                scale.threshold,
+                scale.refractory,
+            ],
+            axis=1,
+        )
+    if not len(registers):
+        return np.empty(0, dtype=np.int64)
+    return np.unique(registers, axis=0, return_inverse=True)[1].reshape(-1)

@@ -1,0 +1,193 @@
+"""All compartments of a network, in lock-step: input, bias, update, samples in PyNN's units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chip import Arrivals, Translation
+from hwmodels.chips.loihi.arithmetic import (
+    Compartments,
+    update_compartments,
+    update_currents,
+)
+from hwmodels.chips.loihi.formats import Scale, quantise_bias
+from hwmodels.chips.loihi.spec import LoihiSpec
+from hwmodels.currents import CurrentSchedule
+from hwmodels.errors import UnsupportedError
+from hwmodels.network import Network, Projection
+
+
+class LoihiNeurons:
+    """All compartments of a translated network. Implements :class:`hwmodels.chip.Neurons`."""
+
+    def __init__(self, spec: LoihiSpec, translation: Translation) -> None:
+        network = translation.network
+        self._spec, self._network = spec, network
+        self._scales: Mapping[int, Scale] = translation.formats
+        self._bias_clipped = 0
+        self._groups: dict[int, Compartments] = {}
+        self._dendrites: dict[int, Compartments] = {}
+        self._pending: dict[tuple[int, str], NDArray[np.int64]] = {}
+        for index, scale in self._scales.items():
+            self._check_recordings(index, scale)
+            self._build(index, scale)
+        self._weights = [self._integer_weights(p) for p in network.projections]
+        self._currents = CurrentSchedule(network)
+        self._bias: dict[int, NDArray[np.int64]] = {}
+        self._active = np.ones(int(network.offsets[-1]), dtype=bool)
+
+    def _check_recordings(self, index: int, scale: Scale) -> None:
+        label = self._network.populations[index].label
+        used = {p.receptor for p in self._network.projections if p.post == index and p.n_synapses}
+        for recording in self._network.recordings:
+            if recording.population != index or recording.variable in ("spikes", "v"):
+                continue
+            if recording.variable not in ("isyn_exc", "isyn_inh") or not (
+                scale.joined or len(used) < 2
+            ):
+                raise UnsupportedError(
+                    f"population {label!r}: {recording.variable!r} cannot be recorded on Loihi, "
+                    "where all synapses of a compartment share one current; record v, or run "
+                    "with neurons=exact"
+                )
+
+    def _build(self, index: int, scale: Scale) -> None:
+        population = self._network.populations[index]
+        size = population.size
+        zeros = np.zeros(size, dtype=np.int64)
+        initial, reset = population.initial_values, population.parameters["v_reset"]
+        self._groups[index] = Compartments(
+            u=zeros.copy(),
+            v=np.rint((initial.get("v", reset) - reset) / scale.unit_mV).astype(np.int64),
+            held=zeros.copy(),
+            decay_u=scale.decay_u["excitatory"],
+            decay_v=scale.decay_v,
+            threshold=scale.threshold,
+            refractory=scale.refractory,
+        )
+        if scale.joined:
+            # It passes its current on at once; its own voltage is not used.
+            self._dendrites[index] = Compartments(
+                u=zeros.copy(),
+                v=zeros.copy(),
+                held=zeros.copy(),
+                decay_u=scale.decay_u["inhibitory"],
+                decay_v=zeros,
+                threshold=zeros,
+                refractory=zeros,
+            )
+        for receptor, name in (("excitatory", "isyn_exc"), ("inhibitory", "isyn_inh")):
+            value = np.rint(initial.get(name, np.zeros(size)) * scale.gain[receptor])
+            self._home(index, receptor).u += value.astype(np.int64)
+            self._pending[index, receptor] = np.zeros(size, dtype=np.int64)
+
+    def _home(self, index: int, receptor: str) -> Compartments:
+        """The compartment of a population on which a receptor acts."""
+        if receptor == "inhibitory" and index in self._dendrites:
+            return self._dendrites[index]
+        return self._groups[index]
+
+    def _integer_weights(self, projection: Projection) -> NDArray[np.int64]:
+        scale = self._scales.get(projection.post)
+        if scale is None:
+            return np.empty(0, dtype=np.int64)
+        gain = scale.gain[projection.receptor][projection.target]
+        return np.rint(projection.weight * gain).astype(np.int64)
+
+    def step(self, step: int, arrivals: Sequence[Arrivals]) -> NDArray[np.int64]:
+        """Advance to time ``step``; see :class:`hwmodels.chip.Neurons`."""
+        now = self._pending
+        self._pending = {key: np.zeros_like(slot) for key, slot in now.items()}
+        for projection_index, synapses in arrivals:
+            projection = self._network.projections[projection_index]
+            delta = self._network.populations[projection.post].celltype == "IF_curr_delta"
+            slot = (now if delta else self._pending)[projection.post, projection.receptor]
+            weights = self._weights[projection_index][synapses]
+            np.add.at(slot, projection.target[synapses], weights)
+        self._set_bias(step - 1)
+        spec, offsets, fired = self._spec, self._network.offsets, []
+        for index, group in self._groups.items():
+            q, bias = now[index, "excitatory"], self._bias[index]
+            if index in self._dendrites:
+                dendrite = self._dendrites[index]
+                update_currents(dendrite, now[index, "inhibitory"], spec)
+                bias = bias + dendrite.u
+            else:
+                q = q + now[index, "inhibitory"]
+            was_still = (group.u == 0) & (group.v == 0) & (q == 0) & (bias == 0)
+            spiking = update_compartments(group, q, bias, spec)
+            self._active[offsets[index] : offsets[index + 1]] = ~was_still
+            fired.append(np.flatnonzero(spiking) + offsets[index])
+        return np.concatenate(fired) if fired else np.empty(0, dtype=np.int64)
+
+    def _set_bias(self, step: int) -> None:
+        change = self._currents.change(step)
+        if change is None and self._bias:
+            return
+        for index, scale in self._scales.items():
+            offset = self._network.populations[index].parameters["i_offset"]
+            current = offset + (change or {}).get(index, 0.0)
+            bias, clipped = quantise_bias(scale.rest + current * scale.bias_gain, self._spec)
+            self._bias[index] = bias
+            self._bias_clipped += clipped
+
+    def active(self) -> NDArray[np.bool_]:
+        """Compartments that had state, input or bias in the last step."""
+        return self._active
+
+    def sample(self, population: int, variable: str, cells: NDArray[np.int32]) -> NDArray:
+        """State in PyNN's units; a refractory membrane reads as reset."""
+        if population not in self._scales:
+            return np.empty(0)  # a population without cells
+        scale = self._scales[population]
+        if variable == "v":
+            reset = self._network.populations[population].parameters["v_reset"][cells]
+            return reset + self._groups[population].v[cells] * scale.unit_mV
+        receptor = "excitatory" if variable == "isyn_exc" else "inhibitory"
+        used = {p.receptor for p in self._network.projections if p.post == population}
+        if not scale.joined and used and receptor not in used:
+            return np.zeros(len(cells))
+        return self._home(population, receptor).u[cells] / scale.gain[receptor][cells]
+
+    def update(self, network: Network) -> None:
+        """Take over changed parameters, weights, currents and state."""
+        before, self._network = self._network, network
+        for index, old in enumerate(before.populations):
+            new = network.populations[index]
+            if index not in self._groups or new is old:
+                continue
+            # The offset current is part of the bias, which is set anew; all others are in the
+            # scale that state and weights already have.
+            changed = [
+                name
+                for name, values in new.parameters.items()
+                if old.parameters[name] is not values and name != "i_offset"
+            ]
+            if changed:
+                raise UnsupportedError(
+                    f"population {new.label!r}: {', '.join(changed)} cannot be changed between "
+                    "runs on Loihi arithmetic, whose scaling depends on it; run with neurons=exact"
+                )
+            if old.initial_values.get("v") is not new.initial_values.get("v"):
+                reset = new.parameters["v_reset"]
+                scaled = (new.initial_values["v"] - reset) / self._scales[index].unit_mV
+                self._groups[index].v[:] = np.rint(scaled).astype(np.int64)
+        for k, (old_p, new_p) in enumerate(
+            zip(before.projections, network.projections, strict=True)
+        ):
+            if old_p.weight is not new_p.weight:
+                self._weights[k] = self._integer_weights(new_p)
+        self._currents = CurrentSchedule(network)
+
+    def counts(self) -> Mapping[str, int]:
+        """What left its register so far."""
+        groups = [*self._groups.values(), *self._dendrites.values()]
+        return {
+            "synaptic inputs wrapped": sum(g.input_wraps for g in groups),
+            "currents wrapped": sum(g.current_wraps for g in groups),
+            "voltages saturated": sum(g.voltage_saturations for g in groups),
+            "biases clipped": self._bias_clipped,
+        }

@@ -1,0 +1,121 @@
+"""The numbers of a Loihi-style chip; their values stand in the TOML files beside this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.errors import ModelError
+from hwmodels.spec import Spec, quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoihiSpec(Spec):
+    """The numbers of a Loihi-style chip; values and sources stand in TOML files beside this one."""
+
+    columns: int = quantity("routers", "Routers from west to east")
+    rows: int = quantity("routers", "Routers from south to north")
+    cores_per_tile: int = quantity("cores", "Cores that share a router")
+    compartments_per_core: int = quantity("", "Neuron circuits of a core")
+    synaptic_words_per_core: int = quantity("64 bit", "Synaptic memory of a core")
+    input_axons_per_core: int = quantity("", "Sources a core can listen to")
+    output_axons_per_core: int = quantity("", "Pairs of a core's cell and a core it sends to")
+    compartment_profiles_per_core: int = quantity("", "Distinct sets of decays and refractory time")
+
+    weight_bits: int = quantity("bit", "Mantissa of a weight, without its sign")
+    weight_exponent_max: int = quantity("", "Largest exponent of a projection's weights")
+    decay_bits: int = quantity("bit", "Of the decay of current and voltage")
+    state_bits: int = quantity("bit", "Of current and voltage, without the sign")
+    input_bits: int = quantity("bit", "Of a step's summed input, without the sign")
+    threshold_mantissa_bits: int = quantity("bit", "Of the threshold, in units of 64")
+    threshold_bits: int = quantity("bit", "Of the state that thresholds take, the rest is headroom")
+    bias_mantissa_max: int = quantity("", "Largest mantissa of a bias")
+    bias_exponent_max: int = quantity("", "Largest exponent of a bias")
+    refractory_max: int = quantity("steps", "Largest refractory register; R holds R - 1 steps")
+    delay_steps_max: int = quantity("steps", "Longest synaptic delay")
+
+    host_column: int = quantity("", "Column of the router where the spikes of sources enter")
+    host_row: int = quantity("", "Its row")
+    link_buffer_packets: int = quantity("packets", "FIFO behind a link")
+    core_buffer_packets: int = quantity("packets", "FIFO in front of a core")
+    credit_ns: float = quantity("ns", "Until a freed FIFO place is usable")
+
+    visit_ns: float = quantity("ns", "Visit of a compartment in the sweep")
+    update_ns: float = quantity("ns", "Extra when it has input, bias or state")
+    spike_ns: float = quantity("ns", "Extra when it fires")
+    message_out_ns: float = quantity("ns", "One message to one core")
+    message_in_ns: float = quantity("ns", "Accepting a message")
+    synapse_dense_ns: float = quantity("ns", "One synapse of a contiguous list")
+    synapse_sparse_ns: float = quantity("ns", "One synapse of an indexed list")
+    hop_ew_ns: float = quantity("ns", "Router and link to the east or west")
+    hop_ns_ns: float = quantity("ns", "Router and link to the north or south")
+
+    barrier_ns: float = quantity("ns", "Barrier of one tile")
+    barrier_tile_ns: float = quantity("ns", "Barrier, for each further tile")
+    step_overhead_ns: tuple = quantity("tiles: ns", "Measured end of a step, from so many tiles on")
+
+    visit_pJ: float = quantity("pJ", "Visit of a compartment in the sweep")
+    update_pJ: float = quantity("pJ", "Extra when it has input, bias or state")
+    spike_pJ: float = quantity("pJ", "Extra when it fires")
+    message_out_pJ: float = quantity("pJ", "One message to one core")
+    message_in_pJ: float = quantity("pJ", "Accepting a message")
+    synapse_dense_pJ: float = quantity("pJ", "One synapse of a contiguous list")
+    synapse_sparse_pJ: float = quantity("pJ", "One synapse of an indexed list")
+    hop_ew_pJ: float = quantity("pJ", "Hop to the east or west")
+    hop_ns_pJ: float = quantity("pJ", "Hop to the north or south")
+    static_mW: float = quantity("mW", "Static power of a chip; not in the dynamic energy")
+
+    def __post_init__(self) -> None:
+        for name in (
+            "columns", "rows", "cores_per_tile", "decay_bits", "weight_bits",
+            "link_buffer_packets", "core_buffer_packets",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
+        for name in ("hop_ew_ns", "hop_ns_ns", "credit_ns"):
+            if getattr(self, name) < 0.001:
+                raise ModelError(
+                    f"{self.name}: {name} must be >= 0.001 ns, the resolution of the model, "
+                    f"got {getattr(self, name):g}"
+                )
+        if self.host_column >= self.columns or self.host_row >= self.rows:
+            raise ModelError(
+                f"{self.name}: the host sits at router ({self.host_column}, {self.host_row}), "
+                f"outside of {self.columns} x {self.rows}; change host_column and host_row"
+            )
+
+    @property
+    def one(self) -> int:
+        """The decay that keeps nothing."""
+        return 1 << self.decay_bits
+
+    @property
+    def cores(self) -> int:
+        """Cores of the chip."""
+        return self.columns * self.rows * self.cores_per_tile
+
+    def barrier_of(self, tiles: int) -> float:
+        """Hardware barrier over so many tiles, in ns."""
+        return self.barrier_ns + self.barrier_tile_ns * (max(tiles, 1) - 1)
+
+    def management_of(self, tiles: int) -> float:
+        """What the embedded processors add to a step, in ns: the measured total less barrier."""
+        measured = [row for row in self.step_overhead_ns if row[0] <= max(tiles, 1)]
+        return max(0.0, max(measured)[1] - self.barrier_of(tiles)) if measured else 0.0
+
+
+def synaptic_words(
+    synapses: NDArray[np.int64], contiguous: NDArray[np.bool_], bits: int, index_bits: int = 10
+) -> int:
+    """64-bit words that the synapse lists of some axons take together on one core.
+
+    Blocks of at most 64 synapses with a header of 10 bits, each rounded up to a whole word; an
+    index for each synapse where targets are not contiguous (nengo-loihi, ``block.py``).
+    """
+    per_synapse = bits + np.where(contiguous, 0, index_bits)
+    full, rest = np.divmod(synapses, 64)
+    words = full * -(-(10 + 64 * per_synapse) // 64)
+    words += np.where(rest > 0, -(-(10 + rest * per_synapse) // 64), 0)
+    return int(words.sum())

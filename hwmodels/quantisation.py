@@ -1,0 +1,52 @@
+"""What a number format did to values: rows of :data:`hwmodels.result.QUANTISATION`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def quantisation_row(
+    where: str,
+    quantity: str,
+    unit: str,
+    exact: NDArray[np.float64],
+    effective: NDArray[np.float64],
+    step: float,
+    clipped: NDArray[np.bool_] | None = None,
+) -> tuple:
+    """One row, from the values before and after.
+
+    Parameters
+    ----------
+    where : str
+        Label of the population or projection.
+    quantity, unit : str
+    exact, effective : float64, shape (n,)
+        What was asked for and what the hardware has.
+    step : float
+        Size of one level, in ``unit``; 0 where levels are not equidistant.
+    clipped : bool, shape (n,), optional
+        Which values were out of range.
+    """
+    error = np.abs(effective - exact)
+    nonzero = exact != 0
+    relative = error[nonzero] / np.abs(exact[nonzero])
+    return (
+        where,
+        quantity,
+        unit,
+        len(exact),
+        step,
+        float(error.max(initial=0)),
+        float(np.sqrt(np.mean(error**2))) if len(error) else 0.0,
+        float(relative.max(initial=0)),
+        0 if clipped is None else int(np.count_nonzero(clipped)),
+    )
+
+
+def weight_unit(celltype: str) -> str:
+    """PyNN's unit of a weight onto a cell type."""
+    if "cond" in celltype:
+        return "uS"
+    return "nA" if "curr" in celltype and not celltype.endswith("delta") else "mV"
