@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.multicore import EVENT_ENGINES, HOST, CoreTimes, MulticoreTransport
+from hwmodels.fabric.messages import HOST
+from hwmodels.fabric.multicore import EVENT_ENGINES, CoreTimes, MulticoreTransport
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
 from tests.hwmodels.networks import cells, network, source, synapses

@@ -1,0 +1,96 @@
+"""Transport in closed form: no contention in the mesh, endless buffers, or no time at all."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chip import Transit
+from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.messages import NO_PACKETS, Carried, Messages
+from hwmodels.result import LINK, PACKET
+
+
+class ClosedForm:
+    """Messages that never meet on a link; receive queues in closed form. An :class:`Engine`.
+
+    Parameters
+    ----------
+    mesh : MeshTimes
+    timed : bool
+        Whether hops take time at all.
+    period_ps : int or None
+        Of free-running steps; a receive queue does not pass its backlog on to the next step.
+    """
+
+    def __init__(self, mesh: MeshTimes, timed: bool, period_ps: int | None) -> None:
+        self._mesh = mesh
+        self._hop_ps = (mesh.row_latency_ps, mesh.column_latency_ps) if timed else (0, 0)
+        self._period_ps = period_ps if timed else None
+        routers = mesh.columns * mesh.rows
+        self._routes = np.zeros((routers, routers), dtype=np.int64)
+
+    def step(self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64]) -> Carried:
+        """See :class:`Engine`."""
+        end_ps = int(sweep_ps.max(initial=0))
+        if not len(messages):
+            return Carried(NO_PACKETS, None, end_ps)
+        rows = self._mesh.rows
+        begin, end = messages.begin, messages.end
+        np.add.at(self._routes, (begin[:, 0] * rows + begin[:, 1], end[:, 0] * rows + end[:, 1]), 1)
+        hops = np.abs(end - begin)
+        arrive = messages.sent_ps + hops[:, 0] * self._hop_ps[0] + hops[:, 1] * self._hop_ps[1]
+        end_ps = max(end_ps, int(self._served(messages, arrive).max()))
+        packets = np.empty(len(messages), dtype=PACKET)
+        packets["step"] = messages.step
+        packets["source"] = messages.source
+        packets["source_core"] = messages.core
+        packets["destination_core"] = messages.target
+        packets["synapses"] = messages.synapses
+        packets["hops"] = hops.sum(axis=1)
+        if self._period_ps is None:
+            packets["late_steps"] = 0
+        else:
+            packets["late_steps"] = np.minimum(arrive // self._period_ps, np.iinfo(np.int16).max)
+        packets["inject_ps"] = now_ps + messages.sent_ps
+        packets["arrive_ps"] = now_ps + arrive
+        late = packets[packets["late_steps"] > 0]
+        return Carried(packets, Transit.of(delayed=late), end_ps)
+
+    @staticmethod
+    def _served(messages: Messages, arrive: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When each message is served: at its arrival or after those before it at its core."""
+        order = np.lexsort((messages.source, arrive, messages.target))
+        target, service = messages.target[order].astype(np.int64), messages.service_ps[order]
+        total = np.cumsum(service)
+        first = np.searchsorted(target, target)
+        before = total - service - (total - service)[first]
+        # done = max over all j up to this one of (arrive[j] - before[j]), + before + service;
+        # the shift keeps cores apart in one running maximum.
+        slack = arrive[order] - before
+        shift = target * (int(slack.max()) - int(slack.min()) + 1)
+        return np.maximum.accumulate(slack + shift) - shift + before + service
+
+    def under_way(self) -> NDArray:
+        """Nothing: every arrival is known at once."""
+        return NO_PACKETS
+
+    def links(self) -> NDArray:
+        """See :class:`Engine`; counted from the routes, so no queue is known."""
+        mesh = self._mesh
+        packets: dict[tuple[int, int, int, int], int] = {}
+        for begin, end in np.argwhere(self._routes):
+            count = int(self._routes[begin, end])
+            x, y = divmod(int(begin), mesh.rows)
+            to_x, to_y = divmod(int(end), mesh.rows)
+            while (x, y) != (to_x, to_y):
+                dx = (to_x > x) - (to_x < x)
+                dy = 0 if dx else (to_y > y) - (to_y < y)
+                link = (x, y, x + dx, y + dy)
+                packets[link] = packets.get(link, 0) + count
+                x, y = x + dx, y + dy
+        rows = []
+        for link, count in sorted(packets.items()):
+            cycle_ps = mesh.row_cycle_ps if link[0] != link[2] else mesh.column_cycle_ps
+            rows.append((*link, count, count * cycle_ps, 0))
+        return np.array(rows, dtype=LINK)
