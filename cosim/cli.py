@@ -80,33 +80,21 @@ def run(
     verbose: Verbose = False,
 ) -> None:
     """Run a script on one engine and say what happened."""
-    from cosim.engines import get_engine
-    from cosim.workload import InterruptedRun, load_workload
+    from cosim.workload import InterruptedRun
 
     _set_up_logging(verbose)
     _check_writable(out, network)
-    engine = get_engine(on)
     try:
-        with _progress(on) as step, _script_output(as_json):
-            workload = load_workload(
-                target,
-                arguments or [],
-                engine,
-                seed=seed,
-                duration_ms=duration,
-                choose=experiment,
-                progress=step,
-            )
+        workload = _load(target, arguments, on, seed, duration, experiment, as_json)
     except InterruptedRun as interruption:
-        if out is not None:
-            interruption.result.save(out)
-            _note(f"interrupted at {interruption.result.duration_ms:g} ms; kept in {out}")
+        kept = out or Path("cosim-interrupted.npz")
+        interruption.result.save(kept)
+        _note(f"interrupted at {interruption.result.duration_ms:g} ms; kept in {kept}")
         raise
     if network is not None:
         workload.experiment.network.save(network)
     if out is not None:
         workload.result.save(out)
-    _say_which(workload)
     if as_json:
         print(json.dumps(_summary(workload), indent=2))
     else:
@@ -144,24 +132,12 @@ def compare(
     from cosim.compare import print_comparison, save_html
     from cosim.engines import get_engine
     from cosim.study import study
-    from cosim.workload import load_workload
 
     _set_up_logging(verbose)
     _check_writable(out)
     candidates = _engine_texts(on or ["loihi"])
     engines = [get_engine(text) for text in candidates]  # a wrong name fails before anything runs
-    software = get_engine(reference)
-    with _progress(reference) as step, _script_output(as_json):
-        workload = load_workload(
-            target,
-            arguments or [],
-            software,
-            seed=seed,
-            duration_ms=duration,
-            choose=experiment,
-            progress=step,
-        )
-    _say_which(workload)
+    workload = _load(target, arguments, reference, seed, duration, experiment, as_json)
     outcome = study(
         workload,
         zip(candidates, engines, strict=True),
@@ -390,8 +366,54 @@ def _print_run(workload: Any) -> None:
         console.print(details)
 
 
+def _load(
+    target: str,
+    arguments: list[str] | None,
+    engine: str,
+    seed: int | None,
+    duration: float | None,
+    experiment: int | None,
+    as_json: bool,
+) -> Any:
+    """Run what the user named on one engine, with a bar."""
+    from cosim.engines import get_engine
+    from cosim.workload import load_workload
+
+    chosen = get_engine(engine)
+    with _progress(engine) as step, _script_output(as_json):
+        workload = load_workload(
+            target,
+            arguments or [],
+            chosen,
+            seed=seed,
+            duration_ms=duration,
+            choose=experiment,
+            progress=step,
+        )
+    network = workload.experiment.network
+    logging.getLogger("cosim").info(
+        "%s: %d neurons, %d synapses, %g ms at %g ms a step, network %s",
+        workload.name,
+        network.n_neurons,
+        network.n_synapses,
+        workload.experiment.duration_ms,
+        network.timestep_ms,
+        network.content_hash[:12],
+    )
+    if workload.n_experiments > 1:
+        _note(
+            f"{workload.name}: the script ran {workload.n_experiments} experiments; "
+            "this is one of them (choose with --experiment)"
+        )
+    return workload
+
+
 def _engine_texts(on: list[str]) -> list[str]:
-    return [text.strip() for item in on for text in item.split(",") if text.strip()]
+    texts = [text.strip() for item in on for text in item.split(",") if text.strip()]
+    twice = {text for text in texts if texts.count(text) > 1}
+    if twice:
+        raise ModelError(f"{', '.join(sorted(twice))} asked for twice")
+    return texts
 
 
 def _terminal() -> Console:
@@ -401,14 +423,6 @@ def _terminal() -> Console:
 
 def _note(text: str) -> None:
     print(text, file=sys.stderr)
-
-
-def _say_which(workload: Any) -> None:
-    if workload.n_experiments > 1:
-        _note(
-            f"{workload.name}: the script ran {workload.n_experiments} experiments; "
-            "this is one of them (choose with --experiment)"
-        )
 
 
 def _check_writable(*paths: Path | None) -> None:
@@ -421,9 +435,10 @@ def _check_writable(*paths: Path | None) -> None:
 
 
 def _set_up_logging(verbose: bool) -> None:
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING, format="cosim: %(message)s"
-    )
+    logging.basicConfig(format="cosim: %(message)s")
+    # Ours only: libraries have much to say at this level.
+    for package in ("cosim", "hwmodels"):
+        logging.getLogger(package).setLevel(logging.INFO if verbose else logging.WARNING)
 
 
 @contextlib.contextmanager

@@ -416,6 +416,7 @@ def _choose_code_generation(codegen: str) -> None:
         if codegen == "numpy" and not _announced:
             log.warning("no working C++ compiler: Brian2 runs in NumPy, correct but slower")
             _announced = True
+    log.info("Brian2 %s, code generation %s", brian2.__version__, codegen)
     brian2.prefs.codegen.target = codegen
     brian2.prefs.codegen.cpp.extra_compile_args_gcc = _COMPILER_FLAGS
     # Both would change the order of additions and with it the last bit.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,8 @@ from hwmodels.lockstep import LockstepRun
 from hwmodels.network import Network
 from hwmodels.replay import ReplayedNeurons
 from hwmodels.result import Result
+
+log = logging.getLogger(__name__)
 
 _NEURONS = ("chip", "exact", "replay")
 
@@ -88,11 +91,18 @@ class HardwareEngine:
         """Translate, map and prepare a network."""
         return HardwareSimulation(self, network)
 
+    @property
+    def computed_by(self) -> str:
+        """Who computes the neurons: chip, exact or replay."""
+        if self._neurons == "chip" and "arithmetic" not in self.chip.effects:
+            return "exact"
+        return self._neurons
+
     def neurons(self, translation: Translation) -> Neurons:
         """The neurons this engine was asked for, for a translated network."""
         if self._trace is not None:
             return ReplayedNeurons(translation.network, self._trace)
-        if self._neurons == "exact" or "arithmetic" not in self.chip.effects:
+        if self.computed_by == "exact":
             from cosim.engines.brian2 import Brian2Neurons
 
             return Brian2Neurons(translation.network)
@@ -119,6 +129,13 @@ class HardwareSimulation:
         self._translation: Translation = engine.chip.translate(network)
         self._started = self._translation
         placement = engine.chip.map(self._translation)
+        log.info(
+            "%s: %d cores, effects %s, neurons %s",
+            engine.name,
+            placement.n_cores,
+            ", ".join(engine.chip.effects) or "none",
+            engine.computed_by,
+        )
         self._run = LockstepRun(
             self._translation.network,
             engine.neurons(self._translation),

@@ -15,7 +15,7 @@ from pyNN.standardmodels import StandardCurrentSource, electrodes
 
 from cosim.pynn.celltypes import identity
 from cosim.pynn.simulator import NOISE, state
-from hwmodels.errors import NetworkError
+from hwmodels.errors import NetworkError, UnsupportedError
 from hwmodels.network import to_steps
 
 SUPPORTED_CURRENT_SOURCES = ("DCSource", "ACSource", "StepCurrentSource", "NoisyCurrentSource")
@@ -72,7 +72,7 @@ class CurrentSource(StandardCurrentSource):
     def inject_into(self, cells, location=None):
         """Inject into a Population, PopulationView, Assembly or list of cells."""
         if location is not None:
-            raise NotImplementedError("cells have no locations here: all are points")
+            raise UnsupportedError("cells have no locations here: all are points")
         reached: dict[object, list[int]] = {}
         for cell in cells:
             if not cell.celltype.injectable:

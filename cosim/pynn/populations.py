@@ -129,7 +129,7 @@ class _Cells(common.BasePopulation):
     def inject(self, current_source, location=None):
         """Connect a current source to all cells."""
         if location is not None:
-            raise NotImplementedError("cells have no locations here: all are points")
+            raise UnsupportedError("cells have no locations here: all are points")
         super().inject(current_source)
 
     def get_data(self, variables="all", gather=True, clear=False, annotations=None, locations=None):

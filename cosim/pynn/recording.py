@@ -19,7 +19,7 @@ from pyNN.recording import get_io as get_io
 
 from cosim.pynn import simulator
 from cosim.pynn.celltypes import state_variable
-from hwmodels.errors import ModelError, NetworkError
+from hwmodels.errors import ModelError, NetworkError, UnsupportedError
 
 #: Digits (of ms) that are kept of times: enough for any grid, too few for rounding errors.
 _DIGITS = 9
@@ -42,7 +42,7 @@ class Recorder(recording.Recorder):
     def record(self, variables, ids, sampling_interval=None, locations=None):
         """Record variables of some cells."""
         if locations is not None:
-            raise NotImplementedError("cells have no locations here: all are points")
+            raise UnsupportedError("cells have no locations here: all are points")
         if sampling_interval is not None:
             ratio = sampling_interval / self._simulator.state.dt
             if ratio < 0.5 or abs(ratio - round(ratio)) > 1e-6:

@@ -171,6 +171,7 @@ def test_a_specification_can_be_copied_edited_and_used(folder, type_in):
         (["compare", "huge.py"], "larger than the hardware"),
         (["hardware", "show", "abacus"], "unknown hardware 'abacus'"),
         (["scenarios", "show", "chess"], "no scenario 'chess'"),
+        (["compare", "script.py", "--on", "loihi,loihi"], "loihi asked for twice"),
         (["fly"], "No such command 'fly'"),
         (["run"], "Missing argument"),
         (["compare", "script.py", "--seed", "many"], "--seed"),
@@ -239,3 +240,13 @@ def test_an_interrupted_comparison_keeps_the_reference(folder, type_in, monkeypa
     assert code == 130
     assert "kept in cosim-report.reference.npz" in err
     assert np.all(Result.load("cosim-report.reference.npz").spikes[1].time_ms > 0)
+
+
+def test_an_interrupted_run_without_a_file_for_it_is_kept_all_the_same(folder, type_in):
+    (folder / "stopped.py").write_text(
+        "import pyNN.nest as sim\nsim.setup(timestep=1.0)\n"
+        "a = sim.Population(1, sim.IF_curr_exp(i_offset=2.0))\nsim.run(50.0)\n"
+        "raise KeyboardInterrupt\n"
+    )
+    assert type_in("run", "stopped.py")[0] == 130
+    assert Result.load("cosim-interrupted.npz").duration_ms == 50.0
