@@ -120,9 +120,11 @@ class Transport(Protocol):
     ----------
     delay_from_arrival : bool
         Whether a synaptic delay counts from the arrival of its packet, so that a late packet acts
-        late by as many steps. Otherwise (and when left out) a packet names the step in which it
-        acts, and a late one is late only as far as its delay did not cover it.
+        late by as many steps. Otherwise a packet names the step in which it acts, and a late one
+        is late only as far as its delay did not cover it.
     """
+
+    delay_from_arrival: bool
 
     def step(
         self, step: int, fired: NDArray[np.int64], active: NDArray[np.bool_] | None

@@ -51,7 +51,7 @@ class LockstepRun:
         self._network = network
         self._neurons = neurons
         self._transport = transport
-        self._from_arrival = getattr(transport, "delay_from_arrival", False)
+        self._from_arrival = transport.delay_from_arrival
         self._core_of = core_of
         self._step = -1
         self._lines = [_DelayLine(network, p) for p in network.projections]
