@@ -159,10 +159,8 @@ def offer_as_pynn_backend(package: str) -> None:
     """Make a loaded package and its modules importable as ``pyNN.cosim`` too.
 
     Scripts that choose their backend by name (``pyNN.utility.get_simulator``) import
-    ``pyNN.<name>``. Nothing is written into the installed pyNN: the modules are entered under a
-    second name in this process, so both names mean the same module and the same state. It follows
-    that ``pyNN.cosim`` exists once :mod:`cosim.pynn` has been imported; ``cosim run script.py``
-    sees to that for scripts that do not.
+    ``pyNN.<name>``. :mod:`cosim.pynn.pynn_dot_cosim` is installed as that module and imports the
+    backend; here its modules are entered under names of that package, so that both are one.
     """
     import pyNN
 

@@ -155,7 +155,8 @@ class Mesh:
         if int(self.env.now) & 1:
             yield self.env.timeout(1)  # arbitration of this instant must not see the packet
         while len(fifo.packets) >= fifo.depth:
-            fifo.space = self.env.event()
+            if fifo.space is None:
+                fifo.space = self.env.event()
             yield fifo.space
             yield self.env.timeout(1)
         packet.inject_ps = self.now_ps

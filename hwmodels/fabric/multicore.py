@@ -37,6 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Transit
+from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.messages import NO_PACKETS, Engine, Messages, no_messages
@@ -97,6 +98,11 @@ class MulticoreTransport:
         Column and row of the router where the spikes of sources enter.
     engine : str
         Of the fidelity ``event``, out of :data:`EVENT_ENGINES`.
+
+    Raises
+    ------
+    ModelError
+        For a period below 1 ps.
     """
 
     #: A synaptic delay begins when the destination core takes the packet, so a late packet acts
@@ -115,6 +121,10 @@ class MulticoreTransport:
         host: tuple[int, int] = (0, 0),
         engine: str = "reference",
     ) -> None:
+        if period_ps is not None and period_ps < 1:
+            raise ModelError(
+                f"a free-running step must last at least 0.001 ns (1 ps), got {period_ps} ps"
+            )
         timed = fidelity != "free"
         self.placement = placement
         self.times = times if timed else CoreTimes(0, 0, 0, 0, 0, 0, 0)

@@ -14,6 +14,9 @@ from hwmodels.fabric.mesh import Mesh, MeshTimes, Packet, Process
 from hwmodels.fabric.messages import HOST, NO_PACKETS, Carried, Messages
 from hwmodels.result import PACKET
 
+#: What the column ``late_steps`` can hold.
+_LATEST = int(np.iinfo(PACKET["late_steps"]).max)
+
 
 class SimPyEngine:
     """Sweeps, mesh and receive queues as SimPy processes: the reference :class:`Engine`.
@@ -154,8 +157,8 @@ class SimPyEngine:
         step, source, core, target, synapses, _ = packet.tag
         inject_ps = packet.inject_ps - self._skipped_ps if packet.inject_ps >= 0 else -1
         return (
-            step, source, core, target, synapses, packet.hops, self._step - step,
-            inject_ps, arrive_ps,
+            step, source, core, target, synapses, packet.hops,
+            min(self._step - step, _LATEST), inject_ps, arrive_ps,
         )  # fmt: skip
 
     def under_way(self) -> NDArray:

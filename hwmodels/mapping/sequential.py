@@ -68,9 +68,11 @@ def place_sequentially(
         held = np.diff(bounds)[over]
         cells_per_core = int(np.min(held * limits.output_axons // sent[over]))
         if cells_per_core == 0:
-            cell = filling.order[bounds[over[0]]]
+            # A core of which not even one cell's share fits has a cell that alone takes too many.
+            own = np.where(core_of >= 0, np.diff(axons.indptr), 0)
+            cell = int(np.argmax(own))
             raise CapacityError(
-                f"{filling.name(cell)} sends to {int(sent[over[0]])} cores, a core has "
+                f"{filling.name(cell)} sends to {int(own[cell])} cores, a core has "
                 f"{limits.output_axons} output axons: give it fewer targets or fewer cores"
             )
     positions = core_positions(graph)[: len(bounds) - 1]
@@ -176,7 +178,9 @@ class _Filling:
         """What filled the cores, for a network that is larger than the hardware."""
         placed = bounds[-1]
         last = bounds[-2]
-        reason = self._exceeded(last, min(placed + 1, len(self.order))) or "has no core left"
+        reason = self._exceeded(last, min(placed + 1, len(self.order)))
+        # All other limits leave room: cores were emptied for the axons that leave them.
+        reason = reason or f"needs more than its {self._limits.output_axons} output axons"
         return CapacityError(
             f"the network is larger than the hardware: {placed} of {len(self.order)} neurons fill "
             f"all {self._limits.cores} cores, the next one is {self.name(self.order[placed])} "

@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 import sys
 import textwrap
 
@@ -158,6 +159,7 @@ def test_nothing_stays_changed(write):
 
 UNSEEDED = """
 import random
+import subprocess
 import numpy as np
 import pyNN.nest as sim
 from pyNN.random import NumpyRNG, RandomDistribution
@@ -249,3 +251,19 @@ def test_show_does_not_wait(write):
 
 def test_backends_are_listed_once():
     assert len(set(script.BACKENDS)) == len(script.BACKENDS)
+
+
+def test_a_script_that_takes_its_simulator_by_name_finds_this_one(tmp_path):
+    script = tmp_path / "by_name.py"
+    script.write_text(
+        "from pyNN.utility import get_simulator\n"
+        "sim, options = get_simulator()\n"
+        "sim.setup(timestep=1.0)\n"
+        "cell = sim.Population(1, sim.IF_curr_exp(i_offset=2.0))\n"
+        "cell.record('spikes')\n"
+        "sim.run(50.0)\n"
+        "print(sim.name, cell.get_spike_counts())\n"
+    )
+    command = [sys.executable, "-W", "ignore", str(script), "cosim"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.startswith("cosim {")
