@@ -26,6 +26,8 @@ from hwmodels.recorder import Recorder
 from hwmodels.result import Result
 
 _NO_CELLS = np.empty(0, dtype=np.int64)
+#: Some synapses of a projection (by its index), and the steps in which they act.
+_Waiting = tuple[int, NDArray[np.int64], NDArray[np.int64]]
 
 
 class LockstepRun:
@@ -48,6 +50,7 @@ class LockstepRun:
         transport: Transport,
         core_of: NDArray[np.int32],
     ) -> None:
+        network.check_start()
         self._network = network
         self._neurons = neurons
         self._transport = transport
@@ -58,10 +61,9 @@ class LockstepRun:
         self._recorder = Recorder(network)
         self._stimulus_steps, self._stimulus_cells = _stimulus(network)
         self._late = self._lost = 0
-        #: Synapses whose packets are under way, by (step sent, source and core).
-        self._held: dict[
-            tuple[int, int], list[tuple[int, NDArray[np.int64], NDArray[np.int64]]]
-        ] = {}
+        #: Synapses whose packets are under way, by (step sent, source and core), and then by
+        #: which one it is of packets that a cell spiking more than once sent there.
+        self._held: dict[tuple[int, int], dict[int, list[_Waiting]]] = {}
 
     def advance(self, network: Network, until_step: int, progress=None) -> None:
         """Execute up to and including ``until_step``; ``network`` may have changed in values."""
@@ -110,7 +112,8 @@ class LockstepRun:
                 synapses = line.rows(cells)
                 due = step + line.delays[synapses]
                 if transit is not None:
-                    synapses, due = self._sort_out(step, k, synapses, due, transit)
+                    copies = np.repeat(_copies(cells), line.lengths(cells))
+                    synapses, due = self._sort_out(step, k, synapses, due, copies, transit)
                 line.push(synapses, due)
 
     def _sort_out(
@@ -119,29 +122,41 @@ class LockstepRun:
         k: int,
         synapses: NDArray[np.int64],
         due: NDArray[np.int64],
+        copies: NDArray[np.int64],
         transit: Transit,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Take out the synapses whose packet is lost or held, and put off those delayed."""
+        """Take out the synapses whose packet is lost or held, and put off those delayed.
+
+        Packets of one cell to one core in one step are alike, so it does not matter which of
+        them meets which fate, only that each has its own: ``copies`` numbers them.
+        """
         projection = self._lines[k].projection
         offsets = self._network.offsets
         sources = projection.source[synapses] + offsets[projection.pre]
         cores = self._core_of[projection.target[synapses] + offsets[projection.post]]
-        keys = sources << 32 | cores
+        plain = sources << 32 | cores
+        keys = _with_copy(plain, copies)
+        troubled = np.concatenate([_keys(p) for p in (transit.delayed, transit.held, transit.lost)])
+        troubled = _with_copy(troubled, _copies(troubled))
+        edges = np.cumsum([len(transit.delayed), len(transit.held)])
+        delayed_keys, held_keys, lost_keys = np.split(troubled, edges)
 
-        if len(transit.delayed):
-            packets, first = np.unique(_keys(transit.delayed), return_index=True)
+        if len(delayed_keys):
+            packets, first = np.unique(delayed_keys, return_index=True)
             position = np.minimum(np.searchsorted(packets, keys), len(packets) - 1)
             steps = transit.delayed["late_steps"][first].astype(np.int64)
             behind = np.where(packets[position] == keys, steps[position], 0)
             acts = self._put_off(step, due, behind)
             self._late += int(np.count_nonzero(acts > due))
             due = acts
-        lost = np.isin(keys, _keys(transit.lost))
+        lost = np.isin(keys, lost_keys)
         self._lost += int(np.count_nonzero(lost))
-        held = np.isin(keys, _keys(transit.held)) & ~lost
+        held = np.isin(keys, held_keys)
         for key in np.unique(keys[held]).tolist():
             chosen = held & (keys == key)
-            self._held.setdefault((step, key), []).append((k, synapses[chosen], due[chosen]))
+            any_of = int(np.argmax(chosen))
+            alike = self._held.setdefault((step, int(plain[any_of])), {})
+            alike.setdefault(int(copies[any_of]), []).append((k, synapses[chosen], due[chosen]))
         on_time = ~(lost | held)
         return synapses[on_time], due[on_time]
 
@@ -156,10 +171,15 @@ class LockstepRun:
     def _release(self, step: int, arrived: NDArray) -> None:
         """Let synapses act whose packets arrived after the step in which they were sent."""
         for sent, key in zip(arrived["step"].tolist(), _keys(arrived).tolist(), strict=True):
-            for k, synapses, due in self._held.pop((sent, key), ()):
+            packets = self._held.get((sent, key))
+            if not packets:
+                continue
+            for k, synapses, due in packets.pop(min(packets)):
                 acts = self._put_off(sent, due, step - sent)
                 self._late += int(np.count_nonzero(acts > due))
                 self._lines[k].push(synapses, acts)
+            if not packets:
+                del self._held[sent, key]
 
     def _take_over(self, network: Network) -> None:
         self._neurons.update(network)
@@ -173,7 +193,12 @@ class LockstepRun:
         """Everything since time 0."""
         steps = max(self._step, 0)
         hardware = replace(self._transport.report(steps), quantisation=translation.quantisation)
-        under_way = sum(len(synapses) for held in self._held.values() for _, synapses, _ in held)
+        under_way = sum(
+            len(synapses)
+            for packets in self._held.values()
+            for held in packets.values()
+            for _, synapses, _ in held
+        )
         late = {
             "synaptic events late": self._late,
             "synaptic events lost": self._lost,
@@ -210,10 +235,14 @@ class _DelayLine:
         if changed:
             self._set_delays()
 
+    def lengths(self, cells: NDArray[np.int32]) -> NDArray[np.int64]:
+        """Number of synapses of these presynaptic cells."""
+        return self.projection.indptr[cells + 1] - self.projection.indptr[cells]
+
     def rows(self, cells: NDArray[np.int32]) -> NDArray[np.int64]:
         """All synapses of these presynaptic cells, row after row."""
         starts = self.projection.indptr[cells]
-        lengths = self.projection.indptr[cells + 1] - starts
+        lengths = self.lengths(cells)
         total = int(lengths.sum())
         before = np.cumsum(lengths) - lengths
         return np.repeat(starts - before, lengths) + np.arange(total)
@@ -242,6 +271,20 @@ class _DelayLine:
 def _keys(packets: NDArray) -> NDArray[np.int64]:
     """Source cell and destination core of packets as one number each."""
     return packets["source"].astype(np.int64) << 32 | packets["destination_core"]
+
+
+def _copies(values: NDArray) -> NDArray[np.int64]:
+    """Which one of its equals each value is, from 0 in their order."""
+    order = np.argsort(values, kind="stable")
+    in_order = values[order]
+    copies = np.empty(len(values), dtype=np.int64)
+    copies[order] = np.arange(len(values)) - np.searchsorted(in_order, in_order)
+    return copies
+
+
+def _with_copy(keys: NDArray[np.int64], copies: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Keys of packets that tell equal ones apart; a core's number has 20 bits of its 32."""
+    return keys | copies << 20
 
 
 def _stimulus(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -76,6 +76,7 @@ class Population:
         Under PyNN's parameter names and in PyNN's units. Empty for spike sources.
     initial_values : mapping of str to float64 array, shape (size,)
         Of the state variables, under PyNN's names (``v``, ``gsyn_exc``, ``isyn_exc``, ``w`` ...).
+        In a network that takes over from another one in mid-run, NaN leaves a cell as it is.
     stimulus : SpikeTrains or None
         The spikes of a source population; None for cells that are computed.
     """
@@ -251,6 +252,21 @@ class Network:
         """SHA-256 over every array and name, stable across processes and machines."""
         return archive.content_hash(self)
 
+    def check_start(self) -> None:
+        """Raise where a run cannot begin with this network.
+
+        Raises
+        ------
+        NetworkError
+            When an initial value is missing (NaN), which only a change in mid-run may have.
+        """
+        for population in self.populations:
+            for name, values in population.initial_values.items():
+                if np.any(np.isnan(values)):
+                    cell = int(np.flatnonzero(np.isnan(values))[0])
+                    where = f"population {population.label!r}: {name} of cell {cell}"
+                    raise NetworkError(f"{where} is nan at the start")
+
     def rounding(self) -> dict[str, int]:
         """How many delays and source spikes the grid moves; what it does not move is left out."""
         dt = self.timestep_ms
@@ -368,8 +384,9 @@ def _check_population(population: Population) -> None:
                 raise NetworkError(
                     f"{where}: {name} must have shape ({population.size},), got {np.shape(values)}"
                 )
-            if not np.all(np.isfinite(values)):
-                cell = int(np.flatnonzero(~np.isfinite(values))[0])
+            bad = np.isinf(values) if kind == "initial_values" else ~np.isfinite(values)
+            if np.any(bad):
+                cell = int(np.flatnonzero(bad)[0])
                 raise NetworkError(f"{where}: {name} of cell {cell} is {values[cell]}")
     if population.is_source != (population.stimulus is not None):
         raise NetworkError(f"{where}: a stimulus belongs to spike sources and to nothing else")

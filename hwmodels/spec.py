@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -119,12 +120,12 @@ class Spec:
 
     def to_toml(self) -> str:
         """The specification as a TOML file that :meth:`from_toml` reads."""
-        lines = [f"name = {json.dumps(self.name)}", f"note = {json.dumps(self.note)}", ""]
+        lines = [f"name = {_quoted(self.name)}", f"note = {_quoted(self.note)}", ""]
         for row in self.table():
             lines.append(f"# {row.meaning} [{row.unit}]")
             lines.append(
                 f"{row.field} = {{ value = {json.dumps(row.value)}, "
-                f"source = {json.dumps(row.source)}, evidence = {json.dumps(row.evidence)} }}"
+                f"source = {_quoted(row.source)}, evidence = {_quoted(row.evidence)} }}"
             )
         return "\n".join(lines) + "\n"
 
@@ -135,6 +136,12 @@ class Spec:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
             raise ModelError(f"{where}: unknown field {key!r}; the nearest is {near[0]!r}")
         return known[key]
+
+
+def _quoted(text: str) -> str:
+    """A TOML string in ASCII; JSON's, but for characters that JSON writes as two halves."""
+    escaped = (f"\\U{ord(c):08x}" if ord(c) >= 0x7F else json.dumps(c)[1:-1] for c in text)
+    return f'"{"".join(escaped)}"'
 
 
 def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:
@@ -153,7 +160,10 @@ def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:
                 raise ValueError
         else:
             table = json.loads(value) if isinstance(value, str) else value
-            return tuple((int(row[0]), float(row[1])) for row in table)
+            entries = tuple((int(row[0]), float(row[1])) for row in table)
+            if not all(math.isfinite(entry) and entry >= 0 for row in entries for entry in row):
+                raise ValueError
+            return entries
     except (TypeError, ValueError, IndexError, OverflowError):
         raise ModelError(f"{where}: {known.name} must be of type {kind}, got {value!r}") from None
     if not number >= 0 and not known.name.endswith("_min"):
@@ -193,6 +203,6 @@ def positive(name: str, value: float | str | None) -> float | None:
         number = float(value)
     except ValueError:
         number = float("nan")
-    if not number > 0:
+    if not (number > 0 and math.isfinite(number)):
         raise ModelError(f"{name} must be a number > 0, got {value!r}")
     return number

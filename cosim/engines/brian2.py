@@ -77,6 +77,7 @@ class Brian2Simulation:
 
     def __init__(self, network: Network) -> None:
         started = time.perf_counter()
+        network.check_start()
         self._cells = Brian2Cells(network)
         self._pathways = [
             _Pathway(network, projection, self._cells) for projection in network.projections
@@ -217,8 +218,7 @@ class _Group:
         for name, values in constants.items():
             self.arrays[name][:] = values
         for name, values in population.initial_values.items():
-            if name in self.arrays:
-                self.arrays[name][:] = values
+            self._assign(name, values)
         for part in (self._updater, self._thresholder, self._resetter):
             part.before_run({})
         self._spikespace = self.group.variables["_spikespace"].get_value()
@@ -239,8 +239,14 @@ class _Group:
             for name, values in constants.items():
                 self.arrays[name][:] = values
         for name, values in population.initial_values.items():
-            if name in self.arrays and before.initial_values.get(name) is not values:
-                self.arrays[name][:] = values
+            if before.initial_values.get(name) is not values:
+                self._assign(name, values)
+
+    def _assign(self, name: str, values: NDArray[np.float64]) -> None:
+        """Set a state variable; NaN leaves a cell as it is."""
+        if name in self.arrays:
+            given = ~np.isnan(values)
+            self.arrays[name][given] = values[given]
 
 
 class _Pathway:

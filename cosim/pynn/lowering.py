@@ -96,7 +96,7 @@ def _unique(labels: list[str]) -> list[str]:
 def _population(cache: _Cache, population, label: str, now: int, until: int) -> Population:
     stimulus = population.stimulus(now, until)
     parameters = {} if stimulus is not None else population._parameters
-    initial = {} if stimulus is not None else population._initial
+    initial = {} if stimulus is not None else population.states()
     inputs = (label, tuple(parameters.values()), tuple(initial.values()), stimulus)
     return cache.reuse(
         population,

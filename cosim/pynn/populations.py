@@ -20,7 +20,7 @@ from cosim.pynn.draws import NumpyRNG
 from cosim.pynn.recording import Recorder
 from cosim.pynn.simulator import ID, POISSON, state
 from cosim.pynn.stimuli import GivenSpikes, PoissonSpikes
-from hwmodels.errors import UnsupportedError
+from hwmodels.errors import NetworkError, UnsupportedError
 from hwmodels.network import SOURCE_CELL_TYPES
 
 
@@ -95,16 +95,16 @@ class _Cells(common.BasePopulation):
         """Change initial values (PyNN calls this)."""
         self._check_names([variable], self.celltype.default_initial_values)
         population = self._parent_population()
-        if state.step and self.size != population.size:
-            raise UnsupportedError(
-                f"population {population.label!r}: {variable} can be set for some of the cells "
-                "only before the first run() or after reset(); set it for the whole population"
-            )
         values = population._initial.get(variable, np.zeros(population.size)).copy()
-        values[self._parent_indices()] = _one_a_cell({variable: initial_values}, self.size)[
-            variable
-        ]
+        given = _one_a_cell({variable: initial_values}, self.size)[variable]
+        if not np.all(np.isfinite(given)):
+            raise NetworkError(
+                f"population {population.label!r}: initial values of {variable} must be finite"
+            )
+        values[self._parent_indices()] = given
         population._initial[variable] = values
+        if state.step:
+            population._assign(variable, self._parent_indices(), given)
 
     def initialize(self, **initial_values):
         population = self._parent_population()
@@ -189,6 +189,7 @@ class Population(_Cells, common.Population):  # noqa: D101 (PyNN's docstring)
         self, size, cellclass, cellparams=None, structure=None, initial_values=None, label=None
     ):
         self._initial: dict[str, NDArray[np.float64]] = {}
+        self._assigned: dict[str, tuple[int, NDArray[np.float64]]] = {}
         if label is None:
             label = f"population{len(state.populations)}"
         if isinstance(cellclass, type) and cellparams is None:
@@ -229,8 +230,21 @@ class Population(_Cells, common.Population):  # noqa: D101 (PyNN's docstring)
 
     # --- For lowering ---------------------------------------------------------------------------
 
+    def _assign(self, variable: str, cells, values) -> None:
+        """Set the state of some cells now, in mid-run; the others keep theirs (NaN)."""
+        step, assigned = self._assigned.get(variable, (-1, np.empty(0)))
+        # What an earlier run has taken over must not be assigned once more.
+        fresh = assigned.copy() if step == state.step else np.full(self.size, np.nan)
+        fresh[cells] = values
+        self._assigned[variable] = (state.step, fresh)
+
+    def states(self) -> dict[str, NDArray[np.float64]]:
+        """For lowering: initial values, and those that were assigned since time 0."""
+        return self._initial | {name: values for name, (_, values) in self._assigned.items()}
+
     def restart(self) -> None:
         """Begin again at time 0 (after ``reset``); Poisson spikes are drawn anew."""
+        self._assigned = {}
         self._stimulus: PoissonSpikes | GivenSpikes | None = None
 
     @property

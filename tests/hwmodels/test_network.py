@@ -258,3 +258,9 @@ def test_all_spikes_recorded_keeps_other_recordings():
         (0, "v"),
     ]
     assert replace(recorded, currents=()).recordings == recorded.recordings
+
+
+def test_a_run_cannot_begin_with_a_missing_initial_value():
+    population = Population("cells", "IF_curr_exp", 2, {}, {"v": np.array([0.0, np.nan])})
+    with pytest.raises(NetworkError, match="'cells': v of cell 1 is nan at the start"):
+        Network(1.0, (population,)).check_start()

@@ -174,7 +174,8 @@ class LoihiNeurons:
             if old.initial_values.get("v") is not new.initial_values.get("v"):
                 reset = new.parameters["v_reset"]
                 scaled = (new.initial_values["v"] - reset) / self._scales[index].unit_mV
-                self._groups[index].v[:] = np.rint(scaled).astype(np.int64)
+                given = ~np.isnan(scaled)
+                self._groups[index].v[given] = np.rint(scaled[given]).astype(np.int64)
         for k, (old_p, new_p) in enumerate(
             zip(before.projections, network.projections, strict=True)
         ):

@@ -223,12 +223,35 @@ def test_growth_after_the_clock_moved_is_refused(engine):
     assert len(engine.simulations) == 2
 
 
-def test_initial_values_of_some_cells_cannot_change_during_a_run(engine):
-    cells = sim.Population(2, sim.IF_curr_exp(), label="cells")
-    sim.run(1.0)
+@pytest.mark.parametrize("chosen", ["brian2", "loihi:effects=none", "loihi"])
+def test_the_state_of_some_cells_can_be_set_in_mid_run(chosen):
+    """The others go on from where they are; reset begins with what was set last."""
+    sim.setup(timestep=1.0, engine=chosen)
+    cells = sim.Population(3, sim.IF_curr_exp(tau_m=10.0, tau_syn_E=5.0, tau_syn_I=5.0))
     cells.initialize(v=-60.0)
-    with pytest.raises(UnsupportedError, match="'cells'"):
-        cells[0:1].initialize(v=-60.0)
+    cells.record("v")
+    sim.run(4.0)
+    cells[0:1].initialize(v=-55.0)
+    cells[1:2].initialize(v=-58.0)
+    sim.run(1.0)
+    cells[0:1].initialize(v=-65.0)
+    sim.run(1.0)
+    v = cells.get_data().segments[0].filter(name="v")[0].magnitude
+    decay = np.exp(-0.1)
+    rest = -65.0 + 5.0 * decay ** np.arange(7)
+    assert v[:, 2] == pytest.approx(rest, abs=0.02)
+    assert v[5] == pytest.approx([-65 + 10 * decay, -65 + 7 * decay, rest[5]], abs=0.02)
+    assert v[6] == pytest.approx([-65, -65 + 7 * decay**2, rest[6]], abs=0.02)
+    sim.reset()
+    sim.run(1.0)
+    begun = cells.get_data().segments[1].filter(name="v")[0].magnitude[0]
+    assert begun == pytest.approx([-65.0, -58.0, -60.0], abs=0.001)
+
+
+def test_initial_values_must_be_finite(engine):
+    cells = sim.Population(2, sim.IF_curr_exp(), label="cells")
+    with pytest.raises(NetworkError, match="'cells': initial values of v must be finite"):
+        cells.initialize(v=float("nan"))
 
 
 def test_delay_defaults_to_the_minimum(engine, lowered):
