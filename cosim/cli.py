@@ -249,7 +249,7 @@ def scenarios_show(
     if name not in scenarios.names():
         raise ModelError(f"no scenario {name!r}; there are {', '.join(scenarios.names())}")
     if source:
-        print(scenarios.path(name).read_text(), end="")
+        print(scenarios.path(name).read_text(encoding="utf-8"), end="")
         return
     print(scenarios.description(name))
     print(f"\nRun it:  cosim compare {name} --on loihi")

@@ -73,7 +73,7 @@ class Spec:
             For a missing or unreadable file, and for missing, unknown or ill-typed fields.
         """
         try:
-            content = tomllib.loads(path.read_text())
+            content = tomllib.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ModelError(f"{path}: no such file") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -120,14 +120,18 @@ class Spec:
 
     def to_toml(self) -> str:
         """The specification as a TOML file that :meth:`from_toml` reads."""
-        lines = [f"name = {_quoted(self.name)}", f"note = {_quoted(self.note)}", ""]
+        import tomlkit
+
+        document = tomlkit.document()
+        document["name"], document["note"] = self.name, self.note
+        document.add(tomlkit.nl())
         for row in self.table():
-            lines.append(f"# {row.meaning} [{row.unit}]")
-            lines.append(
-                f"{row.field} = {{ value = {json.dumps(row.value)}, "
-                f"source = {_quoted(row.source)}, evidence = {_quoted(row.evidence)} }}"
-            )
-        return "\n".join(lines) + "\n"
+            document.add(tomlkit.comment(f"{row.meaning} [{row.unit}]"))
+            value = [*map(list, row.value)] if isinstance(row.value, tuple) else row.value
+            entry = tomlkit.inline_table()
+            entry.update({"value": value, "source": row.source, "evidence": row.evidence})
+            document.add(row.field, entry)
+        return tomlkit.dumps(document)
 
     @classmethod
     def _field(cls, key: str, where: str) -> dataclasses.Field:
@@ -136,12 +140,6 @@ class Spec:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.0)
             raise ModelError(f"{where}: unknown field {key!r}; the nearest is {near[0]!r}")
         return known[key]
-
-
-def _quoted(text: str) -> str:
-    """A TOML string in ASCII; JSON's, but for characters that JSON writes as two halves."""
-    escaped = (f"\\U{ord(c):08x}" if ord(c) >= 0x7F else json.dumps(c)[1:-1] for c in text)
-    return f'"{"".join(escaped)}"'
 
 
 def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:

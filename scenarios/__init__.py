@@ -25,7 +25,7 @@ def path(name: str) -> Path:
 
 def description(name: str) -> str:
     """The docstring of a scenario, read without running it."""
-    return ast.get_docstring(ast.parse(path(name).read_text())) or ""
+    return ast.get_docstring(ast.parse(path(name).read_text(encoding="utf-8"))) or ""
 
 
 def module(name: str) -> Any:

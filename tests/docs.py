@@ -46,7 +46,7 @@ def refreshed(text: str) -> str:
 
 def main() -> None:
     for page in sorted(DOCS.glob("*.md")):
-        page.write_text(refreshed(page.read_text()))
+        page.write_text(refreshed(page.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":
