@@ -35,7 +35,8 @@ class Arrivals(NamedTuple):
         Index into :attr:`Network.projections`.
     synapses : int64, shape (n,)
         Indices into the projection's arrays, in the order in which their input is to be summed:
-        by step of emission, then presynaptic cell, then position in the row.
+        by step of emission (of release, for a late packet), then presynaptic cell, then position
+        in the row.
     """
 
     projection: int

@@ -10,7 +10,8 @@ counts from a packet's arrival, they act as many steps late as the packet was; w
 names the step in which it acts, only as far as the delay did not cover it.
 
 Input is summed in a fixed order (projection, step of emission, presynaptic cell, position in its
-row), which is also Brian2's, so that exact neurons give exactly what Brian2 alone gives.
+row), which is also Brian2's, so that exact neurons give exactly what Brian2 alone gives. Synapses
+of a late packet come after all that were already due in the step in which they then act.
 """
 
 from __future__ import annotations

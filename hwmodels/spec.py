@@ -163,7 +163,8 @@ def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:
                 raise ValueError
             return entries
     except (TypeError, ValueError, IndexError, OverflowError):
-        raise ModelError(f"{where}: {known.name} must be of type {kind}, got {value!r}") from None
+        shape = "a list of [integer, number] pairs" if kind == "tuple" else f"of type {kind}"
+        raise ModelError(f"{where}: {known.name} must be {shape}, got {value!r}") from None
     if not number >= 0 and not known.name.endswith("_min"):
         raise ModelError(f"{where}: {known.name} must be >= 0, got {value!r}")
     return number

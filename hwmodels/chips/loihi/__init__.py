@@ -10,9 +10,11 @@ A script's network is expressed as current-based compartments with one unit of s
     u(n) = D(u(n-1), du) + w        D(x, d) = x (4096 - d) / 4096, rounded toward zero
     v(n) = D(v(n-1), dv) + u(n) + bias            v = 0 at v_reset; spike if v > threshold
 
-``du`` and ``dv`` are the nearest 12-bit decays to ``1 - exp(-dt / tau)``. A weight is scaled so
-that the time integral of its postsynaptic potential is that of the exact membrane, and a bias so
-that the potential it settles at is; rates then agree as well as the decays allow. The resting
+``du`` and ``dv`` are the nearest 12-bit decays to ``1 - exp(-dt / tau)``. The weight
+of a synaptic current is scaled so that the time integral of its postsynaptic potential is that of
+the exact membrane, and a bias so that the potential it settles at is; rates then agree as well as
+the decays allow. A jump of the potential (``IF_curr_delta``) keeps its height instead; its
+integral is then off by the error of the decay (2 % for 20 ms at steps of 0.1 ms). The resting
 potential is a bias too, since the chip can only reset to zero. Cells whose two synaptic time
 constants differ take a second compartment for inhibition, joined to the first (recalled, not
 verified: the datasheet marks dendritic trees R).

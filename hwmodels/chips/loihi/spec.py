@@ -74,6 +74,12 @@ class LoihiSpec(Spec):
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
+        for name in ("state_bits", "input_bits", "threshold_bits"):
+            if getattr(self, name) + self.decay_bits > 62:
+                raise ModelError(
+                    f"{self.name}: {name} + decay_bits must be <= 62, since products are computed "
+                    f"in 64 bits, got {getattr(self, name)} + {self.decay_bits}"
+                )
         for name in ("hop_ew_ns", "hop_ns_ns", "credit_ns"):
             if getattr(self, name) < 0.001:
                 raise ModelError(
