@@ -89,9 +89,9 @@ def too_many_words():
         (lambda: Loihi(step_ns=5), ModelError, "step_ns", "free-running step",
          "clocking=free_running"),
         (lambda: Loihi(step_overhead_ns="[[1, NaN]]"),
-         ModelError, "step_overhead_ns", "type tuple", "NaN"),
+         ModelError, "step_overhead_ns", "a list of [integer, number] pairs", "NaN"),
         (lambda: Loihi(step_overhead_ns=[[1, -5.0]]),
-         ModelError, "step_overhead_ns", "type tuple", "-5"),
+         ModelError, "step_overhead_ns", "a list of [integer, number] pairs", "-5"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_one_line_with_the_name_the_limit_and_the_way_out(
