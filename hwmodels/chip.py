@@ -4,7 +4,8 @@ A chip is a specification and three behaviours: how a network is mapped onto it,
 arithmetic its neurons compute, and how its fabric ties hardware time to network time. Every
 deviation from the ideal is an *effect* with a name; a run says which effects are on.
 
-A run is a lock-step loop (:mod:`hwmodels.lockstep`) of three parts with one duty each:
+A run of a chip with steps is a lock-step loop (:mod:`hwmodels.lockstep`) of three parts with one
+duty each:
 :class:`Neurons` compute, :class:`Transport` carries, and the delay line in between applies what
 arrived. Neurons may come from the chip (its own number format) or from outside (exact neurons on
 the chip's fabric), which is why they are a parameter and not a part of the chip.
@@ -12,9 +13,11 @@ the chip's fabric), which is why they are a parameter and not a part of the chip
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +25,13 @@ from numpy.typing import NDArray
 from hwmodels.errors import ModelError
 from hwmodels.mapping import Placement
 from hwmodels.network import Network
-from hwmodels.result import PACKET, HardwareReport
+from hwmodels.result import PACKET, HardwareReport, Result
 from hwmodels.spec import Spec
+
+Progress = Callable[[int], None]
+
+#: When a synapse acts that never will.
+NEVER = -1
 
 
 class Arrivals(NamedTuple):
@@ -115,17 +123,28 @@ class Neurons(Protocol):
 
 
 class Transport(Protocol):
-    """The fabric of a chip between the firing of a cell and the arrival at its targets.
+    """The fabric of a chip between the firing of a cell and the arrival at its targets."""
 
-    Attributes
-    ----------
-    delay_from_arrival : bool
-        Whether a synaptic delay counts from the arrival of its packet, so that a late packet acts
-        late by as many steps. Otherwise a packet names the step in which it acts, and a late one
-        is late only as far as its delay did not cover it.
-    """
+    def late(
+        self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """When synapses act whose packets arrived late; :func:`postponed` and others are rules.
 
-    delay_from_arrival: bool
+        Parameters
+        ----------
+        sent : int
+            Step in which the packets were sent.
+        due : int64, shape (n,)
+            Steps in which the synapses would act had their packets arrived in time.
+        late_steps : int64, shape (n,)
+            By how many steps each packet is late; 0 for one in time.
+
+        Returns
+        -------
+        int64, shape (n,)
+            Steps, later than that of arrival; :data:`NEVER` for synapses that do not act at all.
+        """
+        ...
 
     def step(
         self, step: int, fired: NDArray[np.int64], active: NDArray[np.bool_] | None
@@ -153,77 +172,23 @@ class Transport(Protocol):
         ...
 
 
-class Chip(Protocol):
-    """A style of hardware with its numbers, ready to map and run networks.
+def postponed(
+    sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Where a delay counts from arrival: synapses act as many steps late as their packet."""
+    return due + late_steps
 
-    Attributes
-    ----------
-    name : str
-        For instance ``"loihi"``.
-    spec_type : type of Spec
-    effects : tuple of str
-        The effects that are on in this instance, out of :attr:`all_effects`.
-    all_effects : tuple of str
-        Every deviation from the ideal this style can have, in the order in which a report
-        explains them.
-    """
 
-    name: str
-    spec_type: type[Spec]
-    effects: tuple[str, ...]
-    all_effects: tuple[str, ...]
+def at_once(sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Where a packet names the step of action: only as late as the delay did not cover."""
+    return np.maximum(due, np.where(late_steps > 0, sent + late_steps + 1, 0))
 
-    @classmethod
-    def presets(cls) -> tuple[str, ...]:
-        """Names of the parameter sets that ship with the chip, the default first."""
-        ...
 
-    @classmethod
-    def load_spec(cls, spec: str | Path | None = None) -> Spec:
-        """A parameter set by name or from a TOML file."""
-        ...
-
-    def translate(self, network: Network, since: Translation | None = None) -> Translation:
-        """The network as the chip represents it, with what that cost.
-
-        Parameters
-        ----------
-        network : Network
-        since : Translation, optional
-            Of the network at the start of a run in which it has changed since; number formats
-            are those chosen then.
-
-        Raises
-        ------
-        UnsupportedError
-            When something in the network cannot be represented; names the population or
-            projection, the limit and the way out.
-        """
-        ...
-
-    def map(self, translation: Translation) -> Placement:
-        """Place a translated network on cores.
-
-        Raises
-        ------
-        CapacityError
-            When it does not fit; names the limit and the population that broke it.
-        """
-        ...
-
-    def neurons(self, translation: Translation) -> Neurons:
-        """The chip's own arithmetic for a translated network.
-
-        Raises
-        ------
-        UnsupportedError
-            When a cell type or parameter cannot be computed natively.
-        """
-        ...
-
-    def transport(self, translation: Translation, placement: Placement) -> Transport:
-        """The chip's fabric for a placed network."""
-        ...
+def in_time_only(
+    sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Where a synapse whose step has passed when its packet arrives does not act."""
+    return np.where((late_steps > 0) & (due <= sent + late_steps), NEVER, due)
 
 
 class Translation(NamedTuple):
@@ -245,6 +210,145 @@ class Translation(NamedTuple):
     quantisation: NDArray
     counts: Mapping[str, int]
     formats: Mapping[int, Any]
+
+
+class Run(Protocol):
+    """A translated, placed network in execution; :class:`hwmodels.lockstep.LockstepRun` is one."""
+
+    def advance(self, network: Network, until_step: int, progress: Progress | None = None) -> None:
+        """Execute up to and including ``until_step``; ``network`` may have changed in values.
+
+        Steps are those of the translated network; ``progress`` is called with the step reached.
+        """
+        ...
+
+    def result(self, engine: str, translation: Translation, host_seconds: float) -> Result:
+        """Everything since time 0."""
+        ...
+
+
+class Chip(ABC):
+    """A style of hardware with its numbers, ready to map and run networks.
+
+    A chip whose time passes in steps derives from :class:`hwmodels.lockstep.SteppedChip`, one
+    without steps from this class.
+
+    Parameters
+    ----------
+    spec : str, Path or Spec
+        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
+    effects : str or sequence of str
+        Which deviations from the ideal are on, out of :attr:`all_effects`.
+    **changes
+        Any field of the specification.
+
+    Attributes
+    ----------
+    name : str
+        For instance ``"loihi"``.
+    spec_type : type of Spec
+    parameter_sets : tuple of str
+        The TOML files that ship beside the chip, without their ending; the default first.
+    all_effects : tuple of str
+        Every deviation from the ideal this style can have, in the order in which a report
+        explains them.
+    effects : tuple of str
+        The effects that are on in this instance.
+
+    Raises
+    ------
+    ModelError
+        For an unknown option, name or value.
+    """
+
+    name: ClassVar[str]
+    spec_type: ClassVar[type[Spec]]
+    parameter_sets: ClassVar[tuple[str, ...]]
+    all_effects: ClassVar[tuple[str, ...]]
+    spec: Any
+
+    def __init__(
+        self,
+        spec: str | Path | Spec | None = None,
+        effects: str | Iterable[str] | None = None,
+        **changes: Any,
+    ) -> None:
+        loaded = spec if isinstance(spec, Spec) else self.load_spec(spec)
+        self.spec = loaded.with_changes(changes)
+        self.effects = choose_effects(effects, self.all_effects)
+
+    @classmethod
+    def presets(cls) -> tuple[str, ...]:
+        """Names of the parameter sets that ship with the chip, the default first."""
+        return cls.parameter_sets
+
+    @classmethod
+    def load_spec(cls, spec: str | Path | None = None) -> Spec:
+        """A parameter set by name or from a TOML file.
+
+        Raises
+        ------
+        ModelError
+            For an unknown name or an unreadable file.
+        """
+        name = str(spec or cls.parameter_sets[0])
+        if name in cls.parameter_sets:
+            beside = Path(inspect.getfile(cls)).parent
+            return cls.spec_type.from_toml(beside / f"{name}.toml")
+        if not name.endswith(".toml"):
+            raise ModelError(
+                f"unknown specification {name!r} of {cls.name}; there are "
+                f"{', '.join(cls.parameter_sets)}, or give a .toml file"
+            )
+        return cls.spec_type.from_toml(Path(name))
+
+    @abstractmethod
+    def translate(self, network: Network, since: Translation | None = None) -> Translation:
+        """The network as the chip represents it, with what that cost.
+
+        Parameters
+        ----------
+        network : Network
+        since : Translation, optional
+            Of the network at the start of a run in which it has changed since; number formats
+            are those chosen then.
+
+        Raises
+        ------
+        UnsupportedError
+            When something in the network cannot be represented; names the population or
+            projection, the limit and the way out.
+        """
+
+    @abstractmethod
+    def map(self, translation: Translation) -> Placement:
+        """Place a translated network on cores.
+
+        Raises
+        ------
+        CapacityError
+            When it does not fit; names the limit and the population that broke it.
+        """
+
+    @abstractmethod
+    def run(
+        self, translation: Translation, placement: Placement, neurons: Neurons | None = None
+    ) -> Run:
+        """Begin a run of a placed network.
+
+        Parameters
+        ----------
+        translation : Translation
+        placement : Placement
+            Of :meth:`map`.
+        neurons : Neurons, optional
+            Who computes the cells; the chip's own arithmetic by default.
+
+        Raises
+        ------
+        UnsupportedError
+            When the chip's own arithmetic cannot compute a cell type or parameter.
+        """
 
 
 def choose_effects(

@@ -5,9 +5,8 @@ Out: a :class:`~hwmodels.result.Result`. This loop is the same for every chip an
 any origin, and it must know neither.
 
 In each step the neurons take the input that is due and compute; the fabric carries who fired;
-the synapses of those spikes enter the delay line, later if the fabric was late. Where a delay
-counts from a packet's arrival, they act as many steps late as the packet was; where the packet
-names the step in which it acts, only as far as the delay did not cover it.
+the synapses of those spikes enter the delay line. What a late packet does to them is the fabric's
+rule (:meth:`hwmodels.chip.Transport.late`).
 
 Input is summed in a fixed order (projection, step of emission, presynaptic cell, position in its
 row), which is also Brian2's, so that exact neurons give exactly what Brian2 alone gives. Synapses
@@ -16,12 +15,23 @@ of a late packet come after all that were already due in the step in which they 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.chip import Arrivals, Neurons, Transit, Translation, Transport
+from hwmodels.chip import (
+    NEVER,
+    Arrivals,
+    Chip,
+    Neurons,
+    Progress,
+    Transit,
+    Translation,
+    Transport,
+)
+from hwmodels.mapping import Placement
 from hwmodels.network import Network, Projection, to_delay_steps
 from hwmodels.recorder import Recorder
 from hwmodels.result import Result
@@ -55,18 +65,17 @@ class LockstepRun:
         self._network = network
         self._neurons = neurons
         self._transport = transport
-        self._from_arrival = transport.delay_from_arrival
         self._core_of = core_of
         self._step = -1
         self._lines = [_DelayLine(network, p) for p in network.projections]
         self._recorder = Recorder(network)
         self._stimulus_steps, self._stimulus_cells = _stimulus(network)
-        self._late = self._lost = 0
+        self._late = self._lost = self._too_late = 0
         #: Synapses whose packets are under way, by (step sent, source and core), and then by
         #: which one it is of packets that a cell spiking more than once sent there.
         self._held: dict[tuple[int, int], dict[int, list[_Waiting]]] = {}
 
-    def advance(self, network: Network, until_step: int, progress=None) -> None:
+    def advance(self, network: Network, until_step: int, progress: Progress | None = None) -> None:
         """Execute up to and including ``until_step``; ``network`` may have changed in values."""
         if network is not self._network:
             self._take_over(network)
@@ -147,9 +156,7 @@ class LockstepRun:
             position = np.minimum(np.searchsorted(packets, keys), len(packets) - 1)
             steps = transit.delayed["late_steps"][first].astype(np.int64)
             behind = np.where(packets[position] == keys, steps[position], 0)
-            acts = self._put_off(step, due, behind)
-            self._late += int(np.count_nonzero(acts > due))
-            due = acts
+            due = self._put_off(step, due, behind)
         lost = np.isin(keys, lost_keys)
         self._lost += int(np.count_nonzero(lost))
         held = np.isin(keys, held_keys)
@@ -158,16 +165,17 @@ class LockstepRun:
             any_of = int(np.argmax(chosen))
             alike = self._held.setdefault((step, int(plain[any_of])), {})
             alike.setdefault(int(copies[any_of]), []).append((k, synapses[chosen], due[chosen]))
-        on_time = ~(lost | held)
-        return synapses[on_time], due[on_time]
+        acting = ~(lost | held) & (due != NEVER)
+        return synapses[acting], due[acting]
 
     def _put_off(
-        self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64] | int
+        self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         """When synapses act whose packet arrived so many steps after it was sent."""
-        if self._from_arrival:
-            return due + late_steps
-        return np.maximum(due, np.where(np.asarray(late_steps) > 0, sent + late_steps + 1, 0))
+        acts = self._transport.late(sent, due, late_steps)
+        self._late += int(np.count_nonzero(acts > due))
+        self._too_late += int(np.count_nonzero(acts == NEVER))
+        return acts
 
     def _release(self, step: int, arrived: NDArray) -> None:
         """Let synapses act whose packets arrived after the step in which they were sent."""
@@ -176,9 +184,8 @@ class LockstepRun:
             if not packets:
                 continue
             for k, synapses, due in packets.pop(min(packets)):
-                acts = self._put_off(sent, due, step - sent)
-                self._late += int(np.count_nonzero(acts > due))
-                self._lines[k].push(synapses, acts)
+                acts = self._put_off(sent, due, np.full(len(due), step - sent))
+                self._lines[k].push(synapses[acts != NEVER], acts[acts != NEVER])
             if not packets:
                 del self._held[sent, key]
 
@@ -203,6 +210,7 @@ class LockstepRun:
         late = {
             "synaptic events late": self._late,
             "synaptic events lost": self._lost,
+            "synaptic events too late to act": self._too_late,
             "synaptic events under way at the end": under_way,
         }
         counts = {**translation.counts, **self._neurons.counts(), **late}
@@ -213,6 +221,35 @@ class LockstepRun:
             counts={name: count for name, count in counts.items() if count},
             host_seconds=host_seconds,
             hardware=hardware,
+        )
+
+
+class SteppedChip(Chip):
+    """A chip whose neurons and fabric advance step by step."""
+
+    @abstractmethod
+    def neurons(self, translation: Translation) -> Neurons:
+        """The chip's own arithmetic for a translated network.
+
+        Raises
+        ------
+        UnsupportedError
+            When a cell type or parameter cannot be computed natively.
+        """
+
+    @abstractmethod
+    def transport(self, translation: Translation, placement: Placement) -> Transport:
+        """The chip's fabric for a placed network."""
+
+    def run(
+        self, translation: Translation, placement: Placement, neurons: Neurons | None = None
+    ) -> LockstepRun:
+        """Neurons, delay line and fabric in lock-step."""
+        return LockstepRun(
+            translation.network,
+            self.neurons(translation) if neurons is None else neurons,
+            self.transport(translation, placement),
+            placement.core_of,
         )
 
 

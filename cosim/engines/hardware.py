@@ -23,7 +23,6 @@ from cosim.engines import Progress
 from hwmodels.chip import Chip, Neurons, Translation, choose_effects
 from hwmodels.chips import chip_class
 from hwmodels.errors import ModelError
-from hwmodels.lockstep import LockstepRun
 from hwmodels.network import Network
 from hwmodels.replay import ReplayedNeurons
 from hwmodels.result import Result
@@ -98,15 +97,15 @@ class HardwareEngine:
             return "exact"
         return self._neurons
 
-    def neurons(self, translation: Translation) -> Neurons:
-        """The neurons this engine was asked for, for a translated network."""
+    def neurons(self, translation: Translation) -> Neurons | None:
+        """The neurons this engine was asked for; None for the chip's own."""
         if self._trace is not None:
             return ReplayedNeurons(translation.network, self._trace)
         if self.computed_by == "exact":
             from cosim.engines.brian2 import Brian2Neurons
 
             return Brian2Neurons(translation.network)
-        return self.chip.neurons(translation)
+        return None
 
 
 def _check_names(chip: str, chip_type: Any, options: Mapping[str, Any]) -> None:
@@ -136,12 +135,7 @@ class HardwareSimulation:
             ", ".join(engine.chip.effects) or "none",
             engine.computed_by,
         )
-        self._run = LockstepRun(
-            self._translation.network,
-            engine.neurons(self._translation),
-            engine.chip.transport(self._translation, placement),
-            placement.core_of,
-        )
+        self._run = engine.chip.run(self._translation, placement, engine.neurons(self._translation))
         self._host_seconds = time.perf_counter() - started
 
     def advance(self, network: Network, until_step: int, progress: Progress | None = None) -> None:

@@ -1,7 +1,7 @@
 """Chips, one module each: its numbers, its arithmetic, its time.
 
 A module in this package (or an entry point of the group ``cosim.chips``) that defines ``CHIP``,
-a subclass or implementation of :class:`hwmodels.chip.Chip`, is found by name; nothing else has
+a subclass of :class:`hwmodels.chip.Chip`, is found by name; nothing else has
 to be changed to add one.
 """
 

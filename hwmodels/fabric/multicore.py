@@ -36,7 +36,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.chip import Transit
+from hwmodels.chip import Transit, postponed
 from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.mesh import MeshTimes
@@ -105,10 +105,6 @@ class MulticoreTransport:
         For a period below 1 ps.
     """
 
-    #: A synaptic delay begins when the destination core takes the packet, so a late packet acts
-    #: late whatever the delay.
-    delay_from_arrival = True
-
     def __init__(
         self,
         placement: Placement,
@@ -171,6 +167,12 @@ class MulticoreTransport:
         self.step_ps.append(duration)
         self._now_ps += duration
         return carried.transit
+
+    def late(
+        self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """A delay begins when the destination core takes the packet, so it does not help."""
+        return postponed(sent, due, late_steps)
 
     def _sweep(
         self, step: int, active: NDArray[np.bool_] | None

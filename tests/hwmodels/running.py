@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from hwmodels.chips.loihi import Loihi
-from hwmodels.lockstep import LockstepRun
 from hwmodels.network import Network
 from hwmodels.result import Result
 
@@ -12,11 +11,6 @@ def run(network: Network, until_ms: float, **options) -> Result:
     chip = Loihi(**options)
     translation = chip.translate(network)
     placement = chip.map(translation)
-    lockstep = LockstepRun(
-        translation.network,
-        chip.neurons(translation),
-        chip.transport(translation, placement),
-        placement.core_of,
-    )
+    lockstep = chip.run(translation, placement)
     lockstep.advance(translation.network, round(until_ms / translation.network.timestep_ms))
     return lockstep.result("loihi", translation, host_seconds=0.0)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodels.chip import Transit, Translation
+from hwmodels.chip import Transit, Translation, at_once, in_time_only, postponed
 from hwmodels.chips.loihi import Loihi
 from hwmodels.lockstep import LockstepRun
 from hwmodels.network import SpikeTrains, to_delay_steps
@@ -46,9 +46,8 @@ class Scripted:
 class Fabric:
     """A transport that gives back what it is told."""
 
-    delay_from_arrival = False
-
-    def __init__(self, transits=None):
+    def __init__(self, transits=None, late=at_once):
+        self.late = late
         self.transits = transits or {}
         self.fired: list[list[int]] = []
 
@@ -133,22 +132,27 @@ def test_a_delayed_packet_acts_late_only_as_far_as_its_delay_does_not_cover_it()
 
 def test_where_delays_count_from_arrival_a_late_packet_is_late_by_as_many_steps():
     net = network(cells(2), projections=[synapses(0, 0, [(0, 0), (0, 1)], delay=[1.0, 4.0])])
-    neurons, fabric = Scripted({1: [0]}), Fabric({1: Transit.of(delayed=packet(1, 0, 0, late=2))})
-    fabric.delay_from_arrival = True
+    transits = {1: Transit.of(delayed=packet(1, 0, 0, late=2))}
+    neurons, fabric = Scripted({1: [0]}), Fabric(transits, late=postponed)
     run = lockstep(net, neurons, fabric)
     run.advance(net, 10)
     assert neurons.seen == [(4, 0, [0]), (7, 0, [1])]
     assert finish(run, net).counts == {"synaptic events late": 2}
 
 
-@pytest.mark.parametrize(("from_arrival", "steps"), [(False, [4, 5]), (True, [4, 7])])
-def test_a_held_packet_acts_when_it_arrived(from_arrival, steps):
+@pytest.mark.parametrize(
+    ("late", "steps"), [(at_once, [4, 5]), (postponed, [4, 7]), (in_time_only, [5])]
+)
+def test_a_held_packet_acts_when_it_arrived(late, steps):
     net = network(cells(2), projections=[synapses(0, 0, [(0, 0), (0, 1)], delay=[1.0, 4.0])])
     transits = {1: Transit.of(held=packet(1, 0, 0)), 3: Transit.of(arrived=packet(1, 0, 0, late=2))}
-    neurons, fabric = Scripted({1: [0]}), Fabric(transits)
-    fabric.delay_from_arrival = from_arrival
-    lockstep(net, neurons, fabric).advance(net, 10)
-    assert neurons.seen == [(steps[0], 0, [0]), (steps[1], 0, [1])]
+    neurons, fabric = Scripted({1: [0]}), Fabric(transits, late)
+    run = lockstep(net, neurons, fabric)
+    run.advance(net, 10)
+    synapse = {4: 0, 5: 1, 7: 1}
+    assert neurons.seen == [(step, 0, [synapse[step]]) for step in steps]
+    dropped = finish(run, net).counts.get("synaptic events too late to act", 0)
+    assert dropped == 2 - len(steps)
 
 
 def test_only_the_synapses_behind_a_lost_packet_are_lost():
@@ -219,8 +223,7 @@ def on_loihi(net):
     chip = Loihi()
     translation = chip.translate(net)
     placement = chip.map(translation)
-    run = LockstepRun(translation.network, chip.neurons(translation),
-                      chip.transport(translation, placement), placement.core_of)  # fmt: skip
+    run = chip.run(translation, placement)
     return chip, translation, run
 
 

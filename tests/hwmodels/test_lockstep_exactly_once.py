@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodels.chip import Transit
+from hwmodels.chip import NEVER, Transit, at_once, in_time_only, postponed
 from hwmodels.chips.loihi import Loihi
 from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping.placement import build_axons
@@ -19,14 +19,14 @@ from tests.hwmodels.test_lockstep import Fabric, Scripted, finish, packet
 
 FATES = ("on time", "delayed", "held", "lost")
 LATE, LOST = "synaptic events late", "synaptic events lost"
-UNDER_WAY = "synaptic events under way at the end"
+TOO_LATE, UNDER_WAY = "synaptic events too late to act", "synaptic events under way at the end"
 
 
 class Fateful(Fabric):
     """A transport that decides the fate of each packet by dice, and remembers it."""
 
-    def __init__(self, net, core_of, dice, fates=FATES):
-        super().__init__()
+    def __init__(self, net, core_of, dice, fates=FATES, late=at_once):
+        super().__init__(late=late)
         place = np.zeros(len(core_of), dtype=np.int64)
         self.axons = build_axons(net, core_of, place)
         self.dice, self.fates = dice, fates
@@ -53,7 +53,15 @@ class Fateful(Fabric):
         return Transit.of(rows("held"), rows("arrived"), rows("delayed"), rows("lost"))
 
 
-def expected_of(net, core_of, history, from_arrival, until):
+#: When a synapse acts that was due at ``due`` and whose packet arrived in step ``came``.
+RULES = {
+    postponed: lambda sent, due, came: due + came - sent,
+    at_once: lambda sent, due, came: max(due, came + 1),
+    in_time_only: lambda sent, due, came: due if due > came else NEVER,
+}
+
+
+def expected_of(net, core_of, history, rule, until):
     """When each synapse acts, and what is counted, packet by packet and synapse by synapse."""
     acts, counts = Counter(), Counter()
     for sent, cell, core, fate, late in history:
@@ -71,29 +79,27 @@ def expected_of(net, core_of, history, from_arrival, until):
                 elif fate == "held" and sent + late > until:
                     counts[UNDER_WAY] += 1
                 else:
-                    act = due
-                    if late:
-                        act = due + late if from_arrival else max(due, sent + late + 1)
+                    act = RULES[rule](sent, due, sent + late) if late else due
                     counts[LATE] += act > due
-                    acts[act, k, s] += act <= until
+                    counts[TOO_LATE] += act == NEVER
+                    acts[act, k, s] += NEVER < act <= until
     return +acts, {name: count for name, count in counts.items() if count}
 
 
-@pytest.mark.parametrize("from_arrival", [False, True])
+@pytest.mark.parametrize("rule", list(RULES))
 @given(seed=st.integers(0, 2**31), until=st.integers(1, 30), fates=st.sets(st.sampled_from(FATES)))
 @settings(max_examples=40, deadline=None)
-def test_each_synapse_behind_each_packet_acts_once_or_is_counted(from_arrival, seed, until, fates):
+def test_each_synapse_behind_each_packet_acts_once_or_is_counted(rule, seed, until, fates):
     rng = np.random.default_rng(seed)
     # 20 spikes of a source in 30 steps: some steps have two, whose packets look alike.
     net = random_network(rng, n=8, n_sources=3, synapse_count=30, duration_ms=15.0)
     script = {k: sorted(set(rng.integers(0, 8, rng.integers(0, 4)).tolist())) for k in range(1, 31)}
     core_of = np.array([*rng.integers(0, 3, 8), -1, -1, -1], dtype=np.int32)
     neurons = Scripted(script)
-    fabric = Fateful(net, core_of, rng, sorted(fates) or FATES)
-    fabric.delay_from_arrival = from_arrival
+    fabric = Fateful(net, core_of, rng, sorted(fates) or FATES, rule)
     run = LockstepRun(net, neurons, fabric, core_of)
     run.advance(net, until)
-    acts, counts = expected_of(net, core_of, fabric.history, from_arrival, until)
+    acts, counts = expected_of(net, core_of, fabric.history, rule, until)
     seen = Counter((step, k, s) for step, k, chosen in neurons.seen for s in chosen)
     assert seen == acts
     assert finish(run, net).counts == counts

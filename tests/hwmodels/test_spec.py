@@ -77,7 +77,7 @@ def test_changes_come_as_numbers_or_as_text():
         ({"link_buffer_packets": 0}, "link_buffer_packets must be >= 1"),
         ({"hop_ew_ns": 0}, "hop_ew_ns must be >= 0.001 ns"),
         ({"host_column": 8}, r"router \(8, 0\), outside of 8 x 4"),
-        ({"step_overhead_ns": "[1]"}, "step_overhead_ns must be of type tuple"),
+        ({"step_overhead_ns": "[1]"}, "step_overhead_ns must be a list"),
         ({"spec": "davis"}, "unknown specification 'davis' of loihi; there are nahuku_fit"),
         ({"spec": "absent.toml"}, "absent.toml: no such file"),
         ({"effects": "gravity"}, "unknown effect 'gravity'"),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.chip import Neurons, Translation, choose_effects
+from hwmodels.chip import Neurons, Translation
 from hwmodels.chips.loihi.formats import (
     WEIGHT_SHIFT,
     Scale,
@@ -25,6 +25,7 @@ from hwmodels.chips.loihi.spec import LoihiSpec, synaptic_words
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.multicore import CoreTimes, MulticoreTransport
+from hwmodels.lockstep import SteppedChip
 from hwmodels.mapping import CoreLimits, Placement, mesh_graph
 from hwmodels.mapping.sequential import place_sequentially
 from hwmodels.network import Network, Projection, to_delay_steps
@@ -32,10 +33,8 @@ from hwmodels.quantisation import weight_unit
 from hwmodels.result import ENERGY, QUANTISATION, HardwareReport
 from hwmodels.spec import one_of, picoseconds, positive
 
-_SPECS = Path(__file__).parent
 
-
-class Loihi:
+class Loihi(SteppedChip):
     """Loihi-style: 128 asynchronous cores of integer neurons on an 8 x 4 mesh, barrier steps.
 
     Parameters
@@ -66,6 +65,7 @@ class Loihi:
 
     name = "loihi"
     spec_type = LoihiSpec
+    parameter_sets = ("nahuku_fit", "davies2018")
     all_effects = ("time_step", "weight_precision", "arithmetic", "fabric")
 
     def __init__(
@@ -78,9 +78,7 @@ class Loihi:
         step_ns: float | str | None = None,
         **changes: Any,
     ) -> None:
-        loaded = spec if isinstance(spec, LoihiSpec) else self.load_spec(spec)
-        self.spec = loaded.with_changes(changes)
-        self.effects = choose_effects(effects, self.all_effects)
+        super().__init__(spec, effects, **changes)
         self.fidelity = one_of("fidelity", fidelity, ("event", "analytic"))
         self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
         self.step_ms = positive("step_ms", step_ms)
@@ -91,24 +89,6 @@ class Loihi:
             raise ModelError(
                 "step_ns is the length of a free-running step: add clocking=free_running"
             )
-
-    @classmethod
-    def presets(cls) -> tuple[str, ...]:
-        """Names of the parameter sets that ship with the chip, the default first."""
-        return ("nahuku_fit", "davies2018")
-
-    @classmethod
-    def load_spec(cls, spec: str | Path | None = None) -> LoihiSpec:
-        """A parameter set by name or from a TOML file."""
-        name = str(spec or cls.presets()[0])
-        if name in cls.presets():
-            return LoihiSpec.from_toml(_SPECS / f"{name}.toml")
-        if not name.endswith(".toml"):
-            raise ModelError(
-                f"unknown specification {name!r} of loihi; there are {', '.join(cls.presets())}, "
-                "or give a .toml file"
-            )
-        return LoihiSpec.from_toml(Path(name))
 
     # A network in the chip's numbers
 
