@@ -31,6 +31,7 @@ from hwmodels.chip import (
     Translation,
     Transport,
 )
+from hwmodels.errors import UnsupportedError
 from hwmodels.mapping import Placement
 from hwmodels.network import Network, Projection, to_delay_steps
 from hwmodels.recorder import Recorder
@@ -227,15 +228,15 @@ class LockstepRun:
 class SteppedChip(Chip):
     """A chip whose neurons and fabric advance step by step."""
 
-    @abstractmethod
     def neurons(self, translation: Translation) -> Neurons:
         """The chip's own arithmetic for a translated network.
 
         Raises
         ------
         UnsupportedError
-            When a cell type or parameter cannot be computed natively.
+            When a cell type or parameter cannot be computed natively, or no cell at all.
         """
+        raise UnsupportedError(f"{self.name} has no arithmetic of its own: neurons=exact")
 
     @abstractmethod
     def transport(self, translation: Translation, placement: Placement) -> Transport:

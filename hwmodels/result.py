@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -130,13 +131,13 @@ class HardwareReport:
         ``"event"`` (SimPy), ``"analytic"`` (closed form) or ``"free"`` (no transport time).
     mesh : tuple of int
         Columns and rows of routers.
-    packets, links, cores, energy, quantisation : structured arrays
-        With the dtypes :data:`PACKET`, :data:`LINK`, :data:`CORE`, :data:`ENERGY`,
-        :data:`QUANTISATION`.
     step_ps : int64, shape (steps,)
         Wall-clock of the chip for each of its steps.
     step_ms : float
         Biological time one step stands for.
+    packets, links, cores, energy, quantisation : structured arrays
+        With the dtypes :data:`PACKET`, :data:`LINK`, :data:`CORE`, :data:`ENERGY`,
+        :data:`QUANTISATION`.
     sources : mapping of str to str
         Where the numbers come from, and caveats that belong in a report.
     """
@@ -146,13 +147,13 @@ class HardwareReport:
     effects: tuple[str, ...]
     fidelity: str
     mesh: tuple[int, int]
-    packets: NDArray
-    links: NDArray
-    cores: NDArray
-    energy: NDArray
-    quantisation: NDArray
     step_ps: NDArray[np.int64]
     step_ms: float
+    packets: NDArray = field(default_factory=partial(np.empty, 0, PACKET))
+    links: NDArray = field(default_factory=partial(np.empty, 0, LINK))
+    cores: NDArray = field(default_factory=partial(np.empty, 0, CORE))
+    energy: NDArray = field(default_factory=partial(np.empty, 0, ENERGY))
+    quantisation: NDArray = field(default_factory=partial(np.empty, 0, QUANTISATION))
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @property

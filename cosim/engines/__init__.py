@@ -86,7 +86,7 @@ def get_engine(name: str, **options: Any) -> Engine:
         from cosim.engines.brian2 import Brian2Engine
 
         return Brian2Engine(**options)
-    if name not in engine_names():
+    if name not in engine_names() and not name.endswith(".py"):
         raise ModelError(f"unknown engine {name!r}; choose one of {', '.join(engine_names())}")
     from cosim.engines.hardware import HardwareEngine
 

@@ -38,7 +38,7 @@ class HardwareEngine:
     Parameters
     ----------
     name : str
-        Of a chip.
+        Of a chip, or a Python file that defines one.
     neurons : {"chip", "exact", "replay"}
         Who computes the neurons.
     trace : Result or path, optional
@@ -68,7 +68,8 @@ class HardwareEngine:
         if neurons != "chip":
             effects = tuple(effect for effect in effects if effect != "arithmetic")
         _check_names(name, chip_type, options)
-        self.name = name
+        self.name = chip_type.name
+        self._chip_name = name
         self._options = options
         self.chip: Chip = chip_type(effects=effects, **options)
         self._neurons = neurons
@@ -77,13 +78,13 @@ class HardwareEngine:
     def with_effects(self, effects: Sequence[str]) -> HardwareEngine:
         """The same hardware with other effects on."""
         return HardwareEngine(
-            self.name, self._neurons, self._trace, effects=effects, **self._options
+            self._chip_name, self._neurons, self._trace, effects=effects, **self._options
         )
 
     def replaying(self, trace: Result) -> HardwareEngine:
         """The same hardware, repeating the spikes of a trace."""
         return HardwareEngine(
-            self.name, "replay", trace, effects=self.chip.effects, **self._options
+            self._chip_name, "replay", trace, effects=self.chip.effects, **self._options
         )
 
     def start(self, network: Network) -> HardwareSimulation:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.network import Network
+from hwmodels.result import PACKET
+
+NO_LIMIT = sys.maxsize
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,10 +71,35 @@ class Placement:
         """Number of cores in use."""
         return len(self.neurons)
 
+    def packets(self, step: int, fired: NDArray[np.int64], now_ps: int) -> NDArray:
+        """One packet for each axon of each spike, sent now and not yet arrived.
+
+        Parameters
+        ----------
+        step : int
+        fired : int64, shape (n,)
+            Global numbers of the cells that spike.
+        now_ps : int
+            Time of sending, from the start of the run.
+
+        Returns
+        -------
+        structured array of :data:`hwmodels.result.PACKET`
+            Spike after spike; ``hops`` is 0 and for the fabric to fill in.
+        """
+        axons = self.axons.of(fired)
+        sent = np.zeros(len(axons), dtype=PACKET)
+        sent["source"] = np.repeat(fired, np.diff(self.axons.indptr)[fired])
+        sent["source_core"] = self.core_of[sent["source"]]
+        sent["destination_core"] = self.axons.core[axons]
+        sent["synapses"] = self.axons.synapses[axons]
+        sent["step"], sent["inject_ps"], sent["arrive_ps"] = step, now_ps, -1
+        return sent
+
 
 @dataclass(frozen=True, eq=False)
 class CoreLimits:
-    """What one core can hold, as a mapper asks for it.
+    """What one core can hold, as a mapper asks for it; what is left out has no limit.
 
     Attributes
     ----------
@@ -86,16 +115,18 @@ class CoreLimits:
         Distinct parameter sets a core can hold.
     memory_of : callable
         From the numbers of synapses of some axons on one core, and whether each is contiguous,
-        to the words they take together.
+        to the words they take together; a word a synapse by default.
     """
 
     cores: int
     units: int
-    input_axons: int
-    output_axons: int
-    memory: int
-    profiles: int
-    memory_of: Callable[[NDArray[np.int64], NDArray[np.bool_]], int]
+    input_axons: int = NO_LIMIT
+    output_axons: int = NO_LIMIT
+    memory: int = NO_LIMIT
+    profiles: int = NO_LIMIT
+    memory_of: Callable[[NDArray[np.int64], NDArray[np.bool_]], int] = lambda synapses, _: int(
+        synapses.sum()
+    )
 
 
 def mesh_graph(columns: int, rows: int, cores_per_router: int) -> nx.Graph:

@@ -27,8 +27,8 @@ def place_sequentially(
     network: Network,
     limits: CoreLimits,
     graph: nx.Graph,
-    units_of: NDArray[np.int64],
-    profile_of: NDArray[np.int64],
+    units_of: NDArray[np.int64] | None = None,
+    profile_of: NDArray[np.int64] | None = None,
 ) -> Placement:
     """Fill cores with cells in their global order.
 
@@ -38,10 +38,11 @@ def place_sequentially(
     limits : CoreLimits
     graph : nx.Graph
         Of :func:`hwmodels.mapping.placement.mesh_graph`.
-    units_of : int64, shape (cells,)
-        Neuron circuits each cell takes; 0 for cells that are not placed (spike sources).
-    profile_of : int64, shape (cells,)
-        Number of the parameter set each cell uses.
+    units_of : int64, shape (cells,), optional
+        Neuron circuits each cell takes; 0 for cells that are not placed. One each by default, and
+        none for spike sources.
+    profile_of : int64, shape (cells,), optional
+        Number of the parameter set each cell uses; the same for all by default.
 
     Raises
     ------
@@ -49,6 +50,11 @@ def place_sequentially(
         When a cell alone exceeds a limit, or all cells together exceed the hardware; names the
         population, the limit, the value and the way out.
     """
+    if units_of is None:
+        placed = [not population.is_source for population in network.populations]
+        units_of = np.repeat(np.array(placed, dtype=np.int64), np.diff(network.offsets))
+    if profile_of is None:
+        profile_of = np.zeros(len(units_of), dtype=np.int64)
     filling = _Filling(network, limits, units_of, profile_of)
     cells_per_core = limits.units
     while True:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import numpy as np
 import pytest
 
 import scenarios
-from cosim import cli
 from hwmodels import Network, Result
 
 SCRIPT = """
@@ -31,20 +29,6 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "script.py").write_text(SCRIPT)
     return tmp_path
-
-
-@pytest.fixture
-def type_in(monkeypatch, capsys):
-    """Types a command; gives its exit code, standard output and standard error."""
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["cosim", *map(str, words)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        captured = capsys.readouterr()
-        return end.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_compare_prints_a_table_and_writes_a_report_that_stands_alone(folder, type_in):
