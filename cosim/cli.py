@@ -169,6 +169,54 @@ def compare(
         raise typer.Exit(2)
 
 
+@app.command()
+def explore(
+    target: Target,
+    space: Annotated[Path, typer.Option(help="What may vary and what counts: a TOML file.")],
+    arguments: ScriptArguments = None,
+    trials: Annotated[int | None, typer.Option(help="Candidates in all.")] = None,
+    sampler: Annotated[
+        str | None, typer.Option(help="auto, grid, random, tpe, nsga2 or nsga3.")
+    ] = None,
+    fidelity: Annotated[
+        str | None, typer.Option(help="auto, closed (loop) or replay (of recorded spikes).")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; default: processors.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Dask scheduler to use instead.")] = None,
+    storage: Annotated[
+        str | None, typer.Option(help="Optuna storage (default: SQLite in the folder).")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the study and its report.")] = Path(
+        "cosim-explore"
+    ),
+    explain: Annotated[bool, typer.Option(help="Say what each objective depends on.")] = False,
+    seed: Seed = None,
+    duration: Duration = None,
+    experiment: ExperimentNumber = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Search for hardware that serves a workload better; resumes where it was interrupted."""
+    from cosim.explore.command import explore as run_exploration
+    from cosim.explore.command import read_space
+
+    _set_up_logging(verbose)
+    if workers is not None and workers < 1:
+        raise ModelError(f"--workers must be >= 1, got {workers}")
+    read = read_space(space, trials=trials, sampler=sampler, fidelity=fidelity)
+    workload = _load(target, arguments, "brian2", seed, duration, experiment, as_json)
+    options = [("--seed", seed), ("--duration", duration), ("--experiment", experiment)]
+    words = [target, *(f"{name}={value}" for name, value in options if value is not None)]
+    interrupted = run_exploration(
+        workload, [*words, *(["--", *arguments] if arguments else [])], read, str(space), out,
+        lambda label, total: _progress(label, total, unit="candidates"), _terminal(),
+        workers=workers, cluster=cluster, storage=storage, explain=explain, as_json=as_json,
+    )  # fmt: skip
+    if interrupted:
+        _note("interrupted; the same command goes on from here")
+        raise typer.Exit(130)
+
+
 @hardware_app.command("list")
 def hardware_list(as_json: AsJson = False) -> None:
     """All chips with their parameter sets and effects."""
@@ -207,7 +255,7 @@ def hardware_show(
     chip = chip_class(name)
     specification = chip.load_spec(spec)
     if toml:
-        print(specification.to_toml(), end="")
+        print(specification.to_toml(name), end="")
         return
     rows = specification.table()
     if as_json:
@@ -449,7 +497,7 @@ def _script_output(to_stderr: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _progress(label: str, total: int | None = None) -> Iterator[Any]:
+def _progress(label: str, total: int | None = None, unit: str = "steps") -> Iterator[Any]:
     """A bar on the terminal while an engine runs; nothing elsewhere."""
     if not sys.stderr.isatty():
         yield None
@@ -459,7 +507,7 @@ def _progress(label: str, total: int | None = None) -> Iterator[Any]:
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("steps"),
+        TextColumn(unit),
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

@@ -302,6 +302,14 @@ class Chip(ABC):
             )
         return cls.spec_type.from_toml(Path(name))
 
+    def function(self) -> Mapping[str, Any] | None:
+        """What decides which cells fire and when; None where the fabric does as well.
+
+        Where it is equal for two instances, they give equal spikes for equal networks, whatever
+        their other numbers, so that one can replay what the other computed.
+        """
+        return None
+
     @abstractmethod
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network as the chip represents it, with what that cost.

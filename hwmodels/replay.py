@@ -7,11 +7,12 @@ what the fabric does to them has no way back into the network. It must not know 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.chip import Arrivals
+from hwmodels.chip import Arrivals, Neurons
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.network import Network, to_steps
 from hwmodels.result import Result
@@ -26,6 +27,8 @@ class ReplayedNeurons:
         Whose synapses route the spikes.
     trace : Result
         With the spikes of every computed population.
+    active : uint8, shape (steps, n), optional
+        Of :class:`Recorded`; all cells count as updated without it.
 
     Raises
     ------
@@ -33,7 +36,9 @@ class ReplayedNeurons:
         When the trace does not belong to these populations.
     """
 
-    def __init__(self, network: Network, trace: Result) -> None:
+    def __init__(
+        self, network: Network, trace: Result, active: NDArray[np.uint8] | None = None
+    ) -> None:
         labels = tuple(p.label for p in network.populations)
         sizes = tuple(p.size for p in network.populations)
         if trace.labels != labels or trace.sizes != sizes:
@@ -51,15 +56,19 @@ class ReplayedNeurons:
         all_cells = np.concatenate(cells) if cells else np.empty(0, dtype=np.int64)
         order = np.lexsort((all_cells, all_steps))
         self._steps, self._cells = all_steps[order], all_cells[order]
+        self._activity, self._now, self._n_cells = active, 0, int(network.offsets[-1])
 
     def step(self, step: int, arrivals: Sequence[Arrivals]) -> NDArray[np.int64]:
         """The cells that fired at ``step`` in the trace; input has no effect."""
+        self._now = step
         first, last = np.searchsorted(self._steps, (step, step + 1))
         return self._cells[first:last]
 
-    def active(self) -> None:
-        """Unknown from spikes alone; all cells count as updated."""
-        return None
+    def active(self) -> NDArray[np.bool_] | None:
+        """As recorded; unknown from spikes alone, and then all cells count as updated."""
+        if self._activity is None or self._now >= len(self._activity):
+            return None
+        return np.unpackbits(self._activity[self._now], count=self._n_cells).astype(bool)
 
     def sample(self, population: int, variable: str, cells: NDArray[np.int32]) -> NDArray:
         """There is no state in a replay."""
@@ -73,3 +82,47 @@ class ReplayedNeurons:
     def counts(self) -> Mapping[str, int]:
         """A replay clips nothing."""
         return {}
+
+
+@dataclass(frozen=True, eq=False)
+class Recorded:
+    """All that a fabric can see of computed neurons, so that a replay costs it the same.
+
+    Attributes
+    ----------
+    result : Result
+        With the spikes of every population.
+    active : uint8, shape (steps + 1, ceil(cells / 8)), or None
+        Which cells needed an update in each step, as packed bits; None where all did.
+    """
+
+    result: Result
+    active: NDArray[np.uint8] | None
+
+
+class RecordingNeurons:
+    """Neurons that compute as others do, and remember which were active."""
+
+    def __init__(self, neurons: Neurons) -> None:
+        self._neurons = neurons
+        self._rows: list[NDArray[np.uint8] | None] = [None]  # nothing is computed at time 0
+        self.update, self.sample = neurons.update, neurons.sample
+        self.counts = neurons.counts
+
+    def step(self, step: int, arrivals: Sequence[Arrivals]) -> NDArray[np.int64]:
+        """See :class:`hwmodels.chip.Neurons`."""
+        return self._neurons.step(step, arrivals)
+
+    def active(self) -> NDArray[np.bool_] | None:
+        """See :class:`hwmodels.chip.Neurons`."""
+        active = self._neurons.active()
+        self._rows.append(None if active is None else np.packbits(active))
+        return active
+
+    @property
+    def activity(self) -> NDArray[np.uint8] | None:
+        """For :attr:`Recorded.active`."""
+        given = [row for row in self._rows[1:] if row is not None]
+        if not given or len(given) < len(self._rows) - 1:
+            return None
+        return np.stack([np.zeros_like(given[0]), *given])

@@ -79,6 +79,8 @@ class Spec:
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise ModelError(f"{path}: not a readable TOML file ({error})") from None
         name, note = str(content.pop("name", path.stem)), str(content.pop("note", ""))
+        for not_a_number in ("chip", "options"):  # for whoever looks for the chip
+            content.pop(not_a_number, None)
         values, sources = {}, {}
         for key, entry in content.items():
             known = cls._field(key, str(path))
@@ -118,12 +120,26 @@ class Spec:
             for f in self.quantities()
         ]  # fmt: skip
 
-    def to_toml(self) -> str:
-        """The specification as a TOML file that :meth:`from_toml` reads."""
+    def to_toml(self, chip: str | None = None, options: Mapping[str, Any] | None = None) -> str:
+        """The specification as a TOML file that :meth:`from_toml` reads.
+
+        Parameters
+        ----------
+        chip : str, optional
+            Name of the chip, so that the file says whose numbers these are.
+        options : mapping, optional
+            Other options of the chip that belong to the numbers.
+        """
         import tomlkit
 
         document = tomlkit.document()
+        if chip is not None:
+            document["chip"] = chip
         document["name"], document["note"] = self.name, self.note
+        if options:
+            table = tomlkit.inline_table()
+            table.update(options)
+            document["options"] = table
         document.add(tomlkit.nl())
         for row in self.table():
             document.add(tomlkit.comment(f"{row.meaning} [{row.unit}]"))

@@ -52,7 +52,7 @@ def html_report(
         _section(i, comparison, (attribution or {}).get(comparison.name))
         for i, comparison in enumerate(listed)
     ]
-    return _environment().get_template("report.html.j2").render(title=title, sections=sections)
+    return environment().get_template("report.html.j2").render(title=title, sections=sections)
 
 
 def save_html(
@@ -123,7 +123,8 @@ def _run(name: str, result: Any) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of all reports, with the filters they use."""
     environment = Environment(
         loader=PackageLoader("cosim.compare", "templates"),
         autoescape=True,

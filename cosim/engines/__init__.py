@@ -3,12 +3,15 @@
 ``brian2`` is the software reference. Every chip of :mod:`hwmodels.chips` is an engine under its
 own name. An engine is chosen by a short text, ``name[:option=value[:option=value...]]``, which is
 what ``--on`` takes and what ``COSIM_ENGINE`` holds: ``loihi``, ``loihi:effects=none``,
-``loihi:neurons=exact:spec=davies2018``.
+``loihi:neurons=exact:spec=davies2018``. A Python file that defines a chip, and a TOML file that
+says ``chip``, stand for that chip and those numbers.
 """
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from hwmodels.errors import ModelError
@@ -86,8 +89,23 @@ def get_engine(name: str, **options: Any) -> Engine:
         from cosim.engines.brian2 import Brian2Engine
 
         return Brian2Engine(**options)
+    if name.endswith(".toml"):
+        name, options = _of_file(name, options)
     if name not in engine_names() and not name.endswith(".py"):
         raise ModelError(f"unknown engine {name!r}; choose one of {', '.join(engine_names())}")
     from cosim.engines.hardware import HardwareEngine
 
     return HardwareEngine(name, **options)
+
+
+def _of_file(path: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Chip and options of a TOML file with a specification."""
+    try:
+        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ModelError(f"{path}: not a readable TOML file ({error})") from None
+    if "chip" not in content:
+        raise ModelError(f'{path}: does not say whose numbers these are; add chip = "loihi"')
+    return str(content["chip"]), {"spec": path, **content.get("options", {}), **options}

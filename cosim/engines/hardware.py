@@ -24,7 +24,7 @@ from hwmodels.chip import Chip, Neurons, Translation, choose_effects
 from hwmodels.chips import chip_class
 from hwmodels.errors import ModelError
 from hwmodels.network import Network
-from hwmodels.replay import ReplayedNeurons
+from hwmodels.replay import Recorded, ReplayedNeurons
 from hwmodels.result import Result
 
 log = logging.getLogger(__name__)
@@ -74,6 +74,7 @@ class HardwareEngine:
         self.chip: Chip = chip_type(effects=effects, **options)
         self._neurons = neurons
         self._trace = Result.load(trace) if isinstance(trace, (str, Path)) else trace
+        self._activity: Any = None
 
     def with_effects(self, effects: Sequence[str]) -> HardwareEngine:
         """The same hardware with other effects on."""
@@ -81,11 +82,14 @@ class HardwareEngine:
             self._chip_name, self._neurons, self._trace, effects=effects, **self._options
         )
 
-    def replaying(self, trace: Result) -> HardwareEngine:
+    def replaying(self, trace: Result | Recorded) -> HardwareEngine:
         """The same hardware, repeating the spikes of a trace."""
-        return HardwareEngine(
-            self._chip_name, "replay", trace, effects=self.chip.effects, **self._options
+        result = trace.result if isinstance(trace, Recorded) else trace
+        engine = HardwareEngine(
+            self._chip_name, "replay", result, effects=self.chip.effects, **self._options
         )
+        engine._activity = trace.active if isinstance(trace, Recorded) else None
+        return engine
 
     def start(self, network: Network) -> HardwareSimulation:
         """Translate, map and prepare a network."""
@@ -101,7 +105,7 @@ class HardwareEngine:
     def neurons(self, translation: Translation) -> Neurons | None:
         """The neurons this engine was asked for; None for the chip's own."""
         if self._trace is not None:
-            return ReplayedNeurons(translation.network, self._trace)
+            return ReplayedNeurons(translation.network, self._trace, self._activity)
         if self.computed_by == "exact":
             from cosim.engines.brian2 import Brian2Neurons
 
@@ -109,13 +113,19 @@ class HardwareEngine:
         return None
 
 
-def _check_names(chip: str, chip_type: Any, options: Mapping[str, Any]) -> None:
-    """Refuse what is neither an option nor a field of the specification, naming the nearest."""
+def option_names(chip_type: Any) -> list[str]:
+    """All options of a chip as an engine, fields of its specification included."""
     known = {"neurons", "trace", *inspect.signature(chip_type).parameters} - {"changes"}
     known |= {field.name for field in chip_type.spec_type.quantities()}
+    return sorted(known)
+
+
+def _check_names(chip: str, chip_type: Any, options: Mapping[str, Any]) -> None:
+    """Refuse what is neither an option nor a field of the specification, naming the nearest."""
+    known = option_names(chip_type)
     for option in options:
         if option not in known:
-            near = difflib.get_close_matches(option, sorted(known), n=1, cutoff=0)
+            near = difflib.get_close_matches(option, known, n=1, cutoff=0)
             raise ModelError(f"{chip} has no option {option!r}; the nearest is {near[0]!r}")
 
 

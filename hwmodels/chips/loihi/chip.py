@@ -21,7 +21,7 @@ from hwmodels.chips.loihi.formats import (
     scale_population,
 )
 from hwmodels.chips.loihi.neurons import LoihiNeurons
-from hwmodels.chips.loihi.spec import LoihiSpec, synaptic_words
+from hwmodels.chips.loihi.spec import NUMBER_FORMATS, LoihiSpec, synaptic_words
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.multicore import CoreTimes, MulticoreTransport
@@ -89,6 +89,16 @@ class Loihi(SteppedChip):
             raise ModelError(
                 "step_ns is the length of a free-running step: add clocking=free_running"
             )
+
+    def function(self) -> Mapping[str, Any] | None:
+        """See :class:`hwmodels.chip.Chip`; with a barrier, time has no say."""
+        if self.clocking == "free_running" and "fabric" in self.effects:
+            return None
+        return {
+            "effects": [effect for effect in self.effects if effect != "fabric"],
+            "step_ms": self.step_ms,
+            **{name: getattr(self.spec, name) for name in NUMBER_FORMATS},
+        }
 
     # A network in the chip's numbers
 

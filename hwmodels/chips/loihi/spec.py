@@ -10,6 +10,13 @@ from numpy.typing import NDArray
 from hwmodels.errors import ModelError
 from hwmodels.spec import Spec, quantity
 
+#: The fields that decide what is computed; all others decide where, how fast and at what cost.
+NUMBER_FORMATS = (
+    "weight_bits", "weight_exponent_max", "decay_bits", "state_bits", "input_bits",
+    "threshold_mantissa_bits", "threshold_bits", "bias_mantissa_max", "bias_exponent_max",
+    "refractory_max", "delay_steps_max",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class LoihiSpec(Spec):

@@ -1,0 +1,293 @@
+"""The search: Optuna proposes, workers evaluate, and a database remembers.
+
+One coordinator owns a study. Candidates that were under way when it died are evaluated again
+under their own numbers, so that no trial is lost and none stands twice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from cosim.explore.evaluation import CLOSED, OPEN_REPLAY, Job, Outcome
+from cosim.explore.space import Space
+from cosim.explore.workers import ATTEMPTS, Workers
+from hwmodels.errors import ModelError
+
+#: Called with the number of finished trials and how many there are to be.
+Progress = Callable[[int, int], None]
+
+#: The sampler has nothing new to say after so many proposals that were all known.
+_EXHAUSTED = 200
+_DIRECTION = {"minimise": StudyDirection.MINIMIZE, "maximise": StudyDirection.MAXIMIZE}
+_FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+class Exploration:
+    """A study of one space and one workload.
+
+    Parameters
+    ----------
+    space : Space
+    workload : Path
+        File of :func:`cosim.explore.evaluation.share`.
+    storage : str
+        An Optuna storage, such as ``sqlite:///study.db``.
+    name : str
+        Of the workload, for people.
+
+    Raises
+    ------
+    ModelError
+        When the storage cannot be opened, or another process works on this study.
+    """
+
+    def __init__(self, space: Space, workload: Path, storage: str, name: str) -> None:
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        self.space = space
+        self.workload = workload
+        sampler = _sampler(space)
+        identity = f"{space.identity[:8]}-{workload.stem.removeprefix('workload-')[:8]}"
+        try:
+            self.study = optuna.create_study(
+                storage=storage,
+                sampler=sampler,
+                study_name=f"{name} on {space.chip} {identity}",
+                directions=[_DIRECTION[direction] for _, direction in space.objectives],
+                load_if_exists=True,
+            )
+        except Exception as error:  # every storage has exceptions of its own
+            first = str(error).splitlines()[0]
+            raise ModelError(f"cannot open the study in {storage}: {first}") from None
+        self._claim()
+        with warnings.catch_warnings():
+            # Experimental in name for years; the dashboard shows what it is told here.
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            self.study.set_metric_names([text for text, _ in space.objectives])
+        #: Known values by the parameters they belong to.
+        self._known: dict[str, FrozenTrial] = {
+            _key(t.params): t for t in self.finished() if "same_as" not in t.user_attrs
+        }
+
+    def _claim(self) -> None:
+        """See that no living process works on this study, and say that this one does."""
+        owner = self.study.user_attrs.get("owner")
+        if owner and owner[0] == os.uname().nodename and owner[1] != os.getpid():
+            try:
+                os.kill(owner[1], 0)
+            except ProcessLookupError:
+                pass
+            except PermissionError:
+                owner = None
+            else:
+                raise ModelError(f"another exploration of this study is running (pid {owner[1]})")
+        self.study.set_user_attr("owner", [os.uname().nodename, os.getpid()])
+
+    def release(self) -> None:
+        """Let others work on the study."""
+        self.study.set_user_attr("owner", None)
+
+    def finished(self) -> list[FrozenTrial]:
+        """Trials that have an outcome, by number."""
+        return self.study.get_trials(deepcopy=False, states=_FINISHED)
+
+    def evaluated(self) -> list[FrozenTrial]:
+        """Finished trials, each candidate once."""
+        return [t for t in self.finished() if "same_as" not in t.user_attrs]
+
+    def run(self, workers: Workers, trials: int, progress: Progress | None = None) -> None:
+        """Evaluate candidates until so many different ones are done, or there are no others."""
+        under_way: dict[Future[Outcome], tuple[Trial, Job, int]] = {}
+        waiting = [Trial(self.study, t._trial_id) for t in self._abandoned()]
+        repeated = 0
+        try:
+            while True:
+                done = len(self._known)
+                if progress is not None:
+                    progress(min(done, trials), trials)
+                while len(under_way) < workers.count and done + len(under_way) < trials:
+                    trial = waiting.pop(0) if waiting else self._ask()
+                    if trial is None or repeated > _EXHAUSTED:
+                        break
+                    if self._repeats(trial, under_way):
+                        repeated += 1
+                        continue
+                    repeated = 0
+                    job = self._job(trial)
+                    under_way[workers.submit(job)] = (trial, job, 1)
+                if not under_way:
+                    return
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    trial, job, attempt = under_way.pop(future)
+                    error = future.exception()
+                    if error is None:
+                        self._tell(trial, future.result())
+                    elif workers.lost(error) and attempt < ATTEMPTS:
+                        under_way[workers.submit(job)] = (trial, job, attempt + 1)
+                    elif workers.lost(error):
+                        lost = f"its worker was lost {attempt} times (out of memory?)"
+                        self._tell(trial, Outcome(error=lost))
+                    else:
+                        raise error
+        finally:
+            for future in under_way:
+                future.cancel()
+
+    def confirm(self, workers: Workers) -> int:
+        """Compute those of the front in a closed loop that were only replayed; returns how many."""
+        doubtful = [t for t in self.front() if t.user_attrs["fidelity"] == OPEN_REPLAY]
+        doubtful = [t for t in doubtful if self.confirmed(t) is None]
+        futures = {workers.submit(self._job(t, fidelity="closed")): t for t in doubtful}
+        for future in wait(futures).done:
+            metrics = future.result().metrics
+            self.study.set_user_attr(f"confirmed {futures[future].number}", metrics)
+        return len(doubtful)
+
+    def _ask(self) -> Trial | None:
+        trial = self.study.ask()
+        try:
+            self.space.suggest(trial)
+        except RuntimeError:  # a grid that is used up
+            self._discard(trial)
+            return None
+        trial.set_user_attr("asked", True)
+        return trial
+
+    def _discard(self, trial: Trial, same_as: int = -1) -> None:
+        """Close a trial that stands for no candidate of its own."""
+        trial.set_user_attr("same_as", same_as)
+        self.study.tell(trial, state=TrialState.FAIL)
+
+    def _abandoned(self) -> list[FrozenTrial]:
+        """Candidates that nobody evaluates any more."""
+        stale = []
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if "asked" in trial.user_attrs:
+                stale.append(trial)
+            else:  # it died while its parameters were being drawn
+                self._discard(Trial(self.study, trial._trial_id))
+        return stale
+
+    def _repeats(self, trial: Trial, under_way: Mapping[Any, tuple[Trial, Job, int]]) -> bool:
+        """Whether a candidate is known or under way already; tells what is known of it."""
+        key = _key(trial.params)
+        twin = self._known.get(key)
+        if twin is None:
+            pending = [t for t, _, _ in under_way.values() if _key(t.params) == key]
+            if not pending:
+                return False
+            self._discard(trial, pending[0].number)
+            return True
+        trial.set_user_attr("same_as", twin.number)
+        for name in ("violations", "fidelity", "metrics"):
+            if name in twin.user_attrs:
+                trial.set_user_attr(name, twin.user_attrs[name])
+        self._bound(trial, twin.user_attrs.get("violations", ()))
+        self.study.tell(trial, twin.values, twin.state)
+        return True
+
+    def _job(self, trial: Trial | FrozenTrial, fidelity: str | None = None) -> Job:
+        space = self.space
+        earlier = [t.user_attrs["short"] for t in self.finished() if t.user_attrs.get("short")]
+        return Job(
+            workload=str(self.workload),
+            chip=space.chip,
+            options=space.options(trial.params),
+            fidelity=fidelity or space.fidelity,
+            short=space.short,
+            objectives=space.objectives,
+            constraints=tuple(c.text for c in space.constraints),
+            earlier=tuple(tuple(short) for short in earlier),
+        )
+
+    def _tell(self, trial: Trial, outcome: Outcome) -> None:
+        """Write an outcome down: attributes first, so that what is finished is complete."""
+        values: list[float] | None = None
+        state = TrialState.COMPLETE
+        if not outcome.error:
+            try:
+                values = self.space.values(outcome.metrics)
+                violations = [c.violation(outcome.metrics) for c in self.space.constraints]
+                trial.set_user_attr("violations", violations)
+                self._bound(trial, violations)
+            except ModelError as error:
+                outcome.error = outcome.error or ("" if outcome.given_up else str(error))
+        if outcome.error:
+            state, values = TrialState.FAIL, None
+            trial.set_user_attr("error", outcome.error)
+        elif outcome.given_up:
+            state, values = TrialState.PRUNED, None
+        trial.set_user_attr("metrics", outcome.metrics)
+        trial.set_user_attr("fidelity", outcome.fidelity)
+        trial.set_user_attr("host_s", round(outcome.host_s, 3))
+        trial.set_user_attr("short", list(outcome.short))
+        frozen = self.study.tell(trial, values, state)
+        self._known[_key(frozen.params)] = frozen
+
+    def _bound(self, trial: Trial, violations: Sequence[float]) -> None:
+        """Tell the sampler how far the constraints are from being met."""
+        for constraint, violation in zip(self.space.constraints, violations, strict=False):
+            trial.set_constraint(constraint.text, violation)
+
+    def front(self) -> list[FrozenTrial]:
+        """Feasible trials that no other feasible one beats, by number."""
+        signs = [1 if direction == "minimise" else -1 for _, direction in self.space.objectives]
+        feasible = [
+            (t, [sign * value for sign, value in zip(signs, t.values, strict=True)])
+            for t in self.evaluated()
+            if t.state is TrialState.COMPLETE and all(v <= 0 for v in t.user_attrs["violations"])
+        ]
+        front: list[FrozenTrial] = []
+        kept: list[list[float]] = []
+        for trial, own in feasible:
+            # Of equals the first one stands for all.
+            if own in kept or any(
+                theirs != own and all(a <= b for a, b in zip(theirs, own, strict=True))
+                for _, theirs in feasible
+            ):
+                continue
+            front.append(trial)
+            kept.append(own)
+        return front
+
+    def confirmed(self, trial: FrozenTrial) -> Mapping[str, float] | None:
+        """Metrics of a replayed trial that was computed in a closed loop afterwards."""
+        return self.study.user_attrs.get(f"confirmed {trial.number}")
+
+    def values(self, trial: FrozenTrial) -> list[float]:
+        """Objectives of a trial, from a closed loop where there was one."""
+        metrics = self.confirmed(trial)
+        return list(trial.values) if metrics is None else self.space.values(metrics)
+
+    def how(self, trial: FrozenTrial) -> str:
+        """How the spikes of a trial came about."""
+        fidelity = trial.user_attrs.get("fidelity", "")
+        return fidelity if self.confirmed(trial) is None else f"{fidelity}, then {CLOSED}"
+
+
+def _key(parameters: Mapping[str, Any]) -> str:
+    return json.dumps(parameters, sort_keys=True)
+
+
+def _sampler(space: Space) -> optuna.samplers.BaseSampler:
+    kind = space.sampler
+    if kind == "auto":
+        kind = "tpe" if len(space.objectives) == 1 else "nsga2"
+    population = min(50, max(8, space.trials // 8))
+    if kind == "grid":
+        return optuna.samplers.GridSampler(space.grid(), seed=space.seed)
+    if kind == "random":
+        return optuna.samplers.RandomSampler(seed=space.seed)
+    if kind == "tpe":
+        return optuna.samplers.TPESampler(seed=space.seed, multivariate=True, constant_liar=True)
+    of = optuna.samplers.NSGAIISampler if kind == "nsga2" else optuna.samplers.NSGAIIISampler
+    return of(seed=space.seed, population_size=population)
