@@ -1,8 +1,9 @@
 """Weights as CAM words: so many words (or levels of a word) times one current a core and type.
 
-A core has one weight current for each synapse type. A synapse of level ``m`` weighs ``m`` units:
-on DYNAP-SE1 it takes ``m`` words, on DYNAP-SE2 a word holds levels up to 15. A neuron has 64 words
-for all its synapses together.
+A core has one weight current for each synapse type. Excitation has two types, AMPA and NMDA, and
+so two weights where one does not do (NMDA without its gate, at AMPA's time constant). A synapse
+of level ``m`` weighs ``m`` units: on DYNAP-SE1 it takes ``m`` words, on DYNAP-SE2 a word holds
+levels up to 15. A neuron has 64 words for all its synapses together.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chips.dynapse.layout import Layout, cell_name
-from hwmodels.chips.dynapse.silicon import synapse_type
+from hwmodels.chips.dynapse.silicon import AMPA, NMDA, synapse_type
 from hwmodels.chips.dynapse.spec import DynapseSpec
 from hwmodels.errors import CapacityError, UnsupportedError
 from hwmodels.mapping.placement import synapse_ends
@@ -21,6 +22,10 @@ from hwmodels.network import Network
 
 #: How many levels the largest weight of a core and type is given at most, for words of one level.
 _FINEST = 16
+#: How many ways to split excitation into strong and weak are tried.
+_SPLITS = 16
+#: A squared error below this share of the largest weight's square is rounding of the sums.
+_EXACT = 1e-24
 
 
 @dataclass(eq=False)
@@ -143,7 +148,8 @@ def fit_levels(
     words = np.bincount(synapses.target, synapses.level, minlength=n_cells)
     free = np.full(n_cells, np.inf) if not limited else spec.cam_words - words
     unit = np.zeros(len(strength))
-    group = layout.core[synapses.target].astype(np.int64) * 4 + (3 - synapses.kind)
+    # A core's excitation first, whose two types leave the most to choose.
+    group = layout.core[synapses.target].astype(np.int64) * 4 + (AMPA - synapses.kind)
     there = np.flatnonzero(synapses.level)
     there = there[np.argsort(group[there], kind="stable")]
     bounds = np.flatnonzero(np.diff(group[there], prepend=-1))
@@ -152,11 +158,56 @@ def fit_levels(
             continue
         target, cells = np.unique(synapses.target[chosen], return_inverse=True)
         room = free[target] + np.bincount(cells, minlength=len(target))
-        level, one = _best_levels(strength[chosen], cells, room, spec.cam_levels)
+        split = np.zeros(len(chosen), dtype=bool)
+        if synapses.kind[chosen[0]] == AMPA:
+            split = _weak_ones(strength[chosen], cells, room, spec.cam_levels)
+        level, unit[chosen], _ = _fit(strength[chosen], split, cells, room, spec.cam_levels)
         synapses.level[chosen] = level
-        unit[chosen] = one
-        free[target] = room - np.bincount(cells, -(-level // spec.cam_levels), len(target))
+        synapses.kind[chosen[split]] = NMDA
+        free[target] = room - np.bincount(cells, -(-level // spec.cam_levels), len(room))
     return unit
+
+
+def _weak_ones(
+    strength: NDArray[np.float64], cells: NDArray[np.int64], room: NDArray, levels_per_word: int
+) -> NDArray[np.bool_]:
+    """Which excitation takes the second type; none, where one weight serves as well."""
+    best = np.zeros(len(strength), dtype=bool)
+    error = _fit(strength, best, cells, room, levels_per_word)[2]
+    distinct = np.unique(strength)
+    if error <= _EXACT * distinct[-1] ** 2 * len(strength):
+        return best
+    bounds = (distinct[1:] + distinct[:-1]) / 2
+    tried = np.unique(np.linspace(0, len(bounds) - 1, _SPLITS).astype(int))
+    for bound in bounds[tried]:
+        split = strength < bound
+        other = _fit(strength, split, cells, room, levels_per_word)[2]
+        if other < error * (1 - 1e-9):
+            best, error = split, other
+    return best
+
+
+def _fit(
+    strength: NDArray[np.float64],
+    split: NDArray[np.bool_],
+    cells: NDArray[np.int64],
+    room: NDArray,
+    levels_per_word: int,
+) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
+    """Levels, units and summed squared error where those of ``split`` have a unit of their own."""
+    level, unit = np.zeros(len(strength), dtype=np.int64), np.zeros(len(strength))
+    left, total = room, 0.0
+    for part, waiting in ((~split, split), (split, None)):
+        if not np.any(part):
+            continue
+        # Each of those that come later needs a word.
+        kept = 0 if waiting is None else np.bincount(cells[waiting], minlength=len(room))
+        level[part], unit[part], error = _best_levels(
+            strength[part], cells[part], left - kept, levels_per_word
+        )
+        left = left - np.bincount(cells[part], -(-level[part] // levels_per_word), len(room))
+        total += error
+    return level, unit, total
 
 
 def _best_levels(
@@ -164,8 +215,8 @@ def _best_levels(
     cells: NDArray[np.int64],
     room: NDArray,
     levels_per_word: int,
-) -> tuple[NDArray[np.int64], float]:
-    """Levels of some synapses that share a unit, and the unit."""
+) -> tuple[NDArray[np.int64], float, float]:
+    """Levels of some synapses that share a unit, the unit, and the summed squared error."""
     largest = float(strength.max())
     best: tuple[float, NDArray[np.int64], float] | None = None
     for finest in range(1, _FINEST * levels_per_word + 1):
@@ -178,13 +229,13 @@ def _best_levels(
         error = float(np.sum((level * unit - strength) ** 2))
         if best is None or error < best[0] * (1 - 1e-9):
             best = error, level, unit
-        if best[0] <= 1e-24 * largest**2 * len(strength):
+        if best[0] <= _EXACT * largest**2 * len(strength):
             break
     assert best is not None, "one word a synapse fits, or it would have been refused"
-    _, level, unit = best
+    error, level, unit = best
     if len(np.unique(strength)) == 1:
         unit = largest / int(level[0])  # without the rounding of the sums
-    return level, unit
+    return level, unit, error
 
 
 def draw_faults(

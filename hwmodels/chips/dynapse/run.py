@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hwmodels.chip import Progress, Translation
 from hwmodels.chips.dynapse.analogue import arrive, constants, integrate, resting_state
 from hwmodels.chips.dynapse.fabric import Deliveries, Fabric
-from hwmodels.chips.dynapse.silicon import Silicon, synapse_type
+from hwmodels.chips.dynapse.silicon import Silicon
 from hwmodels.currents import CurrentSchedule
 from hwmodels.errors import UnsupportedError
 from hwmodels.mapping.placement import synapse_ends
@@ -77,7 +77,7 @@ class DynapseRun:
         self._state = resting_state(membrane)
         self._spiked = np.empty(first, dtype=np.int64)
         self._offset_s = np.empty(first)
-        self._wire(network)
+        self._wire(network, configuration.kind)
         #: Spikes that still have a delay: step of the fine grid, to synapses and times.
         self._delayed: dict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
         self._recorder = Recorder(network)
@@ -97,16 +97,11 @@ class DynapseRun:
         dark = self._chip.spec.dark_pA * 1e-12
         return np.maximum(self._silicon.current(potential, cells), dark)
 
-    def _wire(self, network: Network) -> None:
+    def _wire(self, network: Network, kind: NDArray[np.int64]) -> None:
         """Targets, types, jumps and delays of all synapses, projection after projection."""
         _, target = synapse_ends(network)
         self._target = self._place[target]
-        kinds = [
-            synapse_type(network.populations[p.post].celltype, p.receptor)
-            for p in network.projections
-        ]
-        counts = [p.n_synapses for p in network.projections]
-        self._kind = np.repeat(np.array(kinds, dtype=np.int64), counts)
+        self._kind = kind
         weight = np.concatenate([np.empty(0), *(p.weight for p in network.projections)])
         delay = np.concatenate([np.empty(0), *(p.delay_ms for p in network.projections)])
         self._jump = np.zeros(len(weight))

@@ -36,7 +36,6 @@ from hwmodels.chips.dynapse.silicon import (
     rounded,
     scattered,
     silicon_cells,
-    synapse_type,
 )
 from hwmodels.chips.dynapse.spec import DynapseSpec
 from hwmodels.errors import UnsupportedError
@@ -83,6 +82,8 @@ class Configuration(Mapping[int, Silicon]):
     layout : Layout
     synapses : Synapses
         Of the projections that were given, with the levels written.
+    kind : int64, shape (synapses of the translated network,)
+        Type of each synapse, with those of senders heard by mistake.
     routing : Routing
     """
 
@@ -90,6 +91,7 @@ class Configuration(Mapping[int, Silicon]):
     silicon: Mapping[int, Silicon]
     layout: Layout
     synapses: Synapses
+    kind: NDArray[np.int64]
     routing: Routing
 
     def __getitem__(self, population: int) -> Silicon:
@@ -148,10 +150,12 @@ def translate(network: Network, settings: Settings) -> Translation:
     projections = _with_weights(network, weight)
     if "delays" in effects:
         projections = _without_delays(network, projections, settings, accounts)
+    kind = synapses.kind
     if "tags" in effects:
         sender, heard = aliases(routing, synapses, layout)
         accounts.count("synapses added by equal tags", len(heard))
-        projections = projections + _aliased(network, projections, sender, heard)
+        more, which = _aliased(network, projections, sender, heard)
+        projections, kind = projections + more, np.concatenate((kind, kind[which]))
 
     populations = list(network.populations)
     actual = dict(written)
@@ -177,13 +181,13 @@ def translate(network: Network, settings: Settings) -> Translation:
             elif not population.is_source:
                 weightless += population.size
         accounts.count("cells where mismatch acts on weights alone", weightless)
-        projections = _scattered_weights(network, projections, factors["weight"], neuron)
+        projections = _scattered_weights(network, projections, factors["weight"], neuron, kind)
     translated = replace(given, populations=tuple(populations), projections=projections)
     return Translation(
         translated,
         np.array(accounts.rows, dtype=QUANTISATION),
         accounts.counts,
-        Configuration(given, actual, layout, synapses, routing),
+        Configuration(given, actual, layout, synapses, kind, routing),
     )
 
 
@@ -358,18 +362,19 @@ def _aliased(
     projections: tuple[Projection, ...],
     sender: NDArray[np.int64],
     heard: NDArray[np.int64],
-) -> tuple[Projection, ...]:
-    """Projections from senders to those who hear them by mistake."""
+) -> tuple[tuple[Projection, ...], NDArray[np.int64]]:
+    """Projections from senders to those who hear them by mistake, and by which synapses."""
     edges = np.cumsum([0, *(p.n_synapses for p in projections)])
     pre = np.searchsorted(network.offsets, sender, side="right") - 1
     k = np.searchsorted(edges, heard, side="right") - 1
-    added = []
+    added, by = [], [np.empty(0, dtype=np.int64)]
     for pair in np.unique(np.stack([k, pre], axis=1), axis=0).tolist():
         of, sending = projections[pair[0]], network.populations[pair[1]]
         here = np.flatnonzero((k == pair[0]) & (pre == pair[1]))
         cells = sender[here] - network.offsets[pair[1]]
         order = np.lexsort((heard[here], cells))
-        which = (heard[here] - edges[pair[0]])[order]
+        by.append(heard[here][order])
+        which = by[-1] - edges[pair[0]]
         indptr = np.searchsorted(cells[order], np.arange(sending.size + 1)).astype(np.int64)
         added.append(
             replace(
@@ -382,7 +387,7 @@ def _aliased(
                 delay_ms=of.delay_ms[which],
             )
         )
-    return tuple(added)
+    return tuple(added), np.concatenate(by)
 
 
 def _scattered_weights(
@@ -390,11 +395,13 @@ def _scattered_weights(
     projections: tuple[Projection, ...],
     factor: NDArray[np.float64],
     neuron: NDArray[np.int64],
+    kind: NDArray[np.int64],
 ) -> tuple[Projection, ...]:
     """Weights on devices that differ: one factor for each neuron and synapse type."""
-    changed = []
+    changed, first = [], 0
     for p in projections:
-        kind = synapse_type(network.populations[p.post].celltype, p.receptor)
+        kinds = kind[first : first + p.n_synapses]
+        first += p.n_synapses
         at = neuron[p.target + network.offsets[p.post]]
-        changed.append(replace(p, weight=p.weight * factor[kind, at]))
+        changed.append(replace(p, weight=p.weight * factor[kinds, at]))
     return tuple(changed)
