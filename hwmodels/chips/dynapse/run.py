@@ -196,8 +196,10 @@ class DynapseRun:
         # The end of the fine step in which each acts, this one at the earliest.
         interval, rest = np.divmod(acts_ps, self._step_ps)
         fine = rest * self._fine // self._step_ps + 1
-        ends = interval * self._step_ps + fine * self._step_ps // self._fine
-        ends = np.where(ends <= acts_ps, ends + 1, ends)
+        ends = fine * self._step_ps // self._fine
+        # Points of the fine grid are rounded down, so the next one may be meant.
+        ends = np.where(ends > rest, ends, (fine + 1) * self._step_ps // self._fine)
+        ends += interval * self._step_ps
         for end in np.unique(ends).tolist():
             here = ends == end
             key = max(end, end_ps)
