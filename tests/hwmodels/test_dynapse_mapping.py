@@ -121,9 +121,9 @@ def test_no_choice_of_levels_takes_more_words_than_there_are(excitation, inhibit
             assert np.max(np.abs(after.weight - before.weight)) <= np.max(np.abs(before.weight))
 
 
-def test_a_weight_of_the_other_sign_is_refused():
+def test_a_weight_of_the_other_sign_is_refused_by_silicon():
     with pytest.raises(UnsupportedError, match="'p'.*one sign"):
-        translated(fan_in(3, -0.1))
+        translated(fan_in(3, -0.1), "all")
 
 
 # Fan-out and the board

@@ -56,8 +56,14 @@ class Synapses:
         return -(-self.level // spec.cam_levels)
 
 
-def all_synapses(network: Network) -> Synapses:
+def all_synapses(network: Network, signed: bool) -> Synapses:
     """The synapses of a network, each with a level of 1 (0 for a weight of zero).
+
+    Parameters
+    ----------
+    network : Network
+    signed : bool
+        Whether the sign of a weight must be that of its receptor.
 
     Raises
     ------
@@ -73,10 +79,11 @@ def all_synapses(network: Network) -> Synapses:
         kinds.append(synapse_type(celltype, p.receptor))
         inhibits = p.receptor != "excitatory" and "cond" not in celltype
         wrong = p.weight > 0 if inhibits else p.weight < 0
-        if np.any(wrong):
+        if signed and np.any(wrong):
             raise UnsupportedError(
                 f"projection {p.label!r}: a weight of {p.weight[wrong][0]:g} on the receptor "
-                f"{p.receptor!r}: a DynapSE synapse type has one sign; use the other receptor"
+                f"{p.receptor!r}: a DynapSE synapse type has one sign; use the other receptor, "
+                "or run with neurons=exact"
             )
     weight = np.concatenate([np.empty(0), *(p.weight for p in network.projections)])
     return Synapses(

@@ -9,6 +9,7 @@ leak (gain, constant current) is then the first one's.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,9 +94,9 @@ def _fill(
 ) -> NDArray[np.int64]:
     """Core of each cell, for cells sorted by profile and leak."""
     core = np.zeros(len(profile), dtype=np.int64)
-    begin = np.flatnonzero(np.diff(profile, prepend=-1))
+    edges = np.append(np.flatnonzero(np.diff(profile, prepend=-1)), len(profile))
     now = 0
-    for first, last in zip(begin, [*begin[1:], len(profile)], strict=True):
+    for first, last in pairwise(edges.tolist()):
         at = first
         while at < last:
             # The leaks of a core are the first ones from here on, as many as it has.

@@ -127,6 +127,7 @@ class _Accounts:
 def translate(network: Network, settings: Settings) -> Translation:
     """Write a network into a board; see :class:`hwmodels.chip.Chip`."""
     spec, effects = settings.spec, settings.effects
+    _check_dynamics(network)
     accounts = _Accounts()
     accounts.counts |= network.rounding()
     given = network
@@ -134,7 +135,7 @@ def translate(network: Network, settings: Settings) -> Translation:
         network = _with_mean_parameters(network, accounts)
     exact = _silicon(network, settings, accounts)
 
-    synapses = all_synapses(network)
+    synapses = all_synapses(network, signed="arithmetic" in effects)
     if "fan_in" in effects:
         dropped = limit_fan_in(network, synapses, spec, settings.truncate)
         accounts.count("synapses dropped for lack of CAM words", dropped)
@@ -226,6 +227,15 @@ def retranslate(network: Network, since: Translation, settings: Settings) -> Tra
     return since._replace(
         network=replace(network, populations=populations, projections=since.network.projections)
     )
+
+
+def _check_dynamics(network: Network) -> None:
+    for projection in network.projections:
+        if projection.dynamics.kind != "static":
+            raise UnsupportedError(
+                f"projection {projection.label!r}: {projection.dynamics.kind!r} synapses: DynapSE "
+                "does not learn, its CAM words are fixed; use static synapses"
+            )
 
 
 def _with_mean_parameters(network: Network, accounts: _Accounts) -> Network:
