@@ -76,8 +76,7 @@ def test_latency_shifts_the_next_spike_by_itself(extra_us):
         for ns in (47.6, 47.6 + extra_us * 1e3)
     )
     first, second = (
-        {c: t for c, t in zip(r.spikes[0].cell, r.spikes[0].time_ms, strict=True)}
-        for r in (fast, slow)
+        dict(zip(r.spikes[0].cell, r.spikes[0].time_ms, strict=True)) for r in (fast, slow)
     )
     assert first[0] == second[0]
     assert second[1] - first[1] == pytest.approx(extra_us * 1e-3, abs=2e-3)
@@ -93,7 +92,8 @@ def test_an_ideal_delay_element_adds_to_the_latency():
 
 def test_without_delay_elements_delays_are_gone_and_counted():
     with_it, without = (
-        run_on(Dynapse(effects=e), chain(delay=3.0), 40.0) for e in ("arithmetic", "arithmetic+delays")
+        run_on(Dynapse(effects=e), chain(delay=3.0), 40.0)
+        for e in ("arithmetic", "arithmetic+delays")
     )
     assert with_it.spikes[0].time_ms - without.spikes[0].time_ms == pytest.approx([3, 6], abs=5e-3)
     assert without.counts["synaptic delays that no delay element holds"] == 2
@@ -118,8 +118,7 @@ def test_a_run_is_repeatable_and_a_chip_is_its_seed():
     assert same_spikes(first, again)
     assert not same_spikes(first, other)
     alike = [
-        run_on(Dynapse(sharing="mean", chip_seed=seed, mismatch_cv=0), net, 50.0)
-        for seed in (1, 2)
+        run_on(Dynapse(sharing="mean", chip_seed=seed, mismatch_cv=0), net, 50.0) for seed in (1, 2)
     ]
     assert same_spikes(*alike), "without mismatch all chips are alike"
 
@@ -161,9 +160,7 @@ def test_every_spike_to_every_core_is_one_row_and_arrives_once():
     net = random_network(np.random.default_rng(8), n=600, synapse_count=3000)
     result = run_on(Dynapse(sharing="mean"), net, 40.0)
     packets = result.hardware.packets
-    spikes = {
-        k: np.bincount(result.spikes[k].cell, minlength=result.sizes[k]) for k in range(2)
-    }
+    spikes = {k: np.bincount(result.spikes[k].cell, minlength=result.sizes[k]) for k in range(2)}
     sent = np.concatenate([spikes[0], spikes[1]])
     cores = {}
     for source_cell, core in zip(packets["source"], packets["destination_core"], strict=True):
@@ -232,9 +229,7 @@ def test_parameters_are_written_once():
         name: values + 0.0 for name, values in net.populations[0].parameters.items()
     })  # fmt: skip
     with pytest.raises(UnsupportedError, match="'cells': parameters cannot be changed"):
-        chip.translate(
-            replace(net, populations=(changed, net.populations[1])), since=translation
-        )
+        chip.translate(replace(net, populations=(changed, net.populations[1])), since=translation)
 
 
 def test_an_empty_network_and_one_of_sources_alone_run():

@@ -138,7 +138,7 @@ def chips_in_a_row(n, receivers):
 
 def test_a_neuron_has_four_routing_words_and_three_when_monitored():
     net = chips_in_a_row(4, range(4))
-    chip, translation = translated(net)
+    _, translation = translated(net)
     assert np.diff(translation.formats.routing.start)[0] == 4
     with pytest.raises(CapacityError, match=r"cell 0 .* 4 chips, .* 3 routing words"):
         translated(net, monitoring="yes")
@@ -259,9 +259,7 @@ def test_who_hears_whom_is_what_the_tags_say(seed, spec):
     options = {"neurons_per_core": 4, "tag_bits": 4 if spec == "dynapse1" else 3}
     if spec == "dynapse1":
         options["tag_fixed_bits"] = 2
-    _, translation = translated(
-        net, "fan_in+tags", spec=spec, columns=3, rows=1, **options
-    )
+    _, translation = translated(net, "fan_in+tags", spec=spec, columns=3, rows=1, **options)
     configuration = translation.formats
     core, routing = configuration.layout.core, configuration.routing
     words = routing.words
@@ -301,9 +299,7 @@ def test_cam_faults_have_their_density_and_belong_to_a_chip():
     net = network(cells(n), source(*[[1.0]] * 100), projections=[synapses(1, 0, pairs, 0.1)])
 
     def lost(seed, density=0.05):
-        _, translation = translated(
-            net, "cam_faults", cam_fault_density=density, chip_seed=seed
-        )
+        _, translation = translated(net, "cam_faults", cam_fault_density=density, chip_seed=seed)
         return translation.network.projections[0].weight == 0
 
     assert np.array_equal(lost(1), lost(1))

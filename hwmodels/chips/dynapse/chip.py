@@ -64,6 +64,7 @@ class Dynapse(Chip):
     name = "dynapse"
     spec_type = DynapseSpec
     parameter_sets = ("dynapse1", "dynapse2")
+    specimen_option = "chip_seed"
     all_effects = (
         "delays", "fan_in", "fan_out", "weight_precision", "tags", "shared_biases",
         "bias_precision", "mismatch", "cam_faults", "arithmetic", "fabric",
