@@ -73,9 +73,11 @@ def constants(
     cells: Silicon, spec: DynapseSpec, step_s: float, feedback: int = SIGMOID
 ) -> Constants:
     """Silicon neurons, ready to be integrated in steps of ``step_s`` seconds."""
-    tau = time_current_As(spec, spec.membrane_pF) / cells.leak
-    synapse_tau = time_current_As(spec, spec.synapse_pF) / cells.synapse_leak
-    adaptation_tau = time_current_As(spec, spec.adaptation_pF) / cells.adaptation_leak
+    tau = time_current_As(spec, spec.membrane_pF) / cells.leak * cells.membrane_time
+    synapse_tau = time_current_As(spec, spec.synapse_pF) / cells.synapse_leak * cells.synapse_time
+    adaptation_tau = (
+        time_current_As(spec, spec.adaptation_pF) / cells.adaptation_leak * cells.adaptation_time
+    )
     if feedback == SIGMOID and not np.any(cells.feedback_gain):
         feedback = NO_FEEDBACK
     return Constants(

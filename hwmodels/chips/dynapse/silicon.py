@@ -11,15 +11,14 @@ and the membrane current, with the derivation in ``docs/dynapse.md``::
 ``v_low`` is the lower of rest and reset and stands for ``I_low = rest_share I_th``; ``I_mid`` is
 the middle between ``I_low`` and ``I_th``, where what depends on the state is matched.
 
-Cells from :func:`silicon_cells` have exact currents; :func:`rounded` gives them those that the bias
-generator can make, :func:`scattered` those of one chip among many, and :func:`equivalent` says
-which parameters an ideal cell would have that behaves so.
+Cells from :func:`silicon_cells` have exact currents; :mod:`hwmodels.chips.dynapse.devices` gives
+them those of real devices, and :func:`equivalent` says which parameters an ideal cell would have
+that behaves so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +62,10 @@ class Silicon:
         Jump of the synaptic current for a weight of 1.
     input_gain : A per nA
         Of an injected current.
+    membrane_time, adaptation_time : 1
+        ``C U_t / kappa`` of the circuits over its nominal value.
+    synapse_time : 1, shape (4, n)
+        Likewise.
     """
 
     leak: NDArray[np.float64]
@@ -82,6 +85,9 @@ class Silicon:
     slope: NDArray[np.float64]
     weight_gain: NDArray[np.float64]
     input_gain: NDArray[np.float64]
+    membrane_time: NDArray[np.float64]
+    adaptation_time: NDArray[np.float64]
+    synapse_time: NDArray[np.float64]
 
     @classmethod
     def joined(cls, parts: list[Silicon]) -> Silicon:
@@ -209,6 +215,9 @@ def silicon_cells(population: Population, spec: DynapseSpec) -> Silicon:
         slope=slope,
         weight_gain=gains,
         input_gain=nA,
+        membrane_time=np.ones(n),
+        adaptation_time=np.ones(n),
+        synapse_time=np.ones((4, n)),
     )
 
 
@@ -220,85 +229,6 @@ def _excess_ms(spec: DynapseSpec) -> float:
     """``C U_t / kappa times alpha / I_mid``: by how much I_g lengthens the time constant."""
     middle = (1 + spec.rest_share) / 2 * spec.threshold_A
     return time_current_As(spec, spec.membrane_pF) * spec.gain_ratio / middle * 1e3
-
-
-# The bias generator
-
-
-def bias_current(
-    wanted: NDArray[np.float64], spec: DynapseSpec, scale: float
-) -> NDArray[np.float64]:
-    """The nearest current that a coarse and a fine setting make, in A; never below the dark one.
-
-    Parameters
-    ----------
-    wanted : float64, any shape
-        In A.
-    spec : DynapseSpec
-    scale : float
-        Current over bias.
-    """
-    wanted = np.asarray(wanted, dtype=np.float64)
-    full = np.array([row[1] for row in spec.bias_full_scale_nA]) * 1e-9 * scale
-    fine = np.clip(np.rint(wanted[..., None] / full * spec.bias_fine_max), 1, spec.bias_fine_max)
-    made = fine * full / spec.bias_fine_max
-    best = np.argmin(np.abs(made - wanted[..., None]), axis=-1)
-    nearest = np.take_along_axis(made, best[..., None], axis=-1)[..., 0]
-    return np.maximum(nearest, spec.dark_pA * 1e-12)
-
-
-def rounded(cells: Silicon, spec: DynapseSpec) -> Silicon:
-    """The same cells with the currents that the bias generator can make."""
-    return replace(
-        cells,
-        leak=bias_current(cells.leak, spec, spec.leak_bias_scale),
-        gain=bias_current(cells.gain, spec, spec.gain_bias_scale),
-        dc=bias_current(cells.dc, spec, spec.threshold_bias_scale),
-        threshold=bias_current(cells.threshold, spec, spec.threshold_bias_scale),
-        synapse_leak=bias_current(cells.synapse_leak, spec, spec.synapse_leak_bias_scale),
-        adaptation_leak=bias_current(cells.adaptation_leak, spec, spec.leak_bias_scale),
-    )
-
-
-def pulse_factor(synapse_leak: NDArray[np.float64], spec: DynapseSpec) -> NDArray[np.float64]:
-    """Jump of a synaptic current over its weight current: ``alpha (1 - exp(-t_pulse / tau))``."""
-    tau_s = time_current_As(spec, spec.synapse_pF) / synapse_leak
-    return -spec.synapse_gain_ratio * np.expm1(-spec.pulse_us * 1e-6 / tau_s)
-
-
-# Mismatch
-
-#: What is drawn for each neuron, in this order; the last ones by synapse type.
-SCATTERED = (
-    "leak", "gain", "dc", "threshold", "refractory_ms", "adaptation_leak", "adaptation_jump",
-    "synapse_leak", "weight",
-)  # fmt: skip
-
-
-def draw_mismatch(neurons: int, cv: float, seed: int) -> Mapping[str, NDArray[np.float64]]:
-    """Factors of all currents of a board's neurons, drawn from N(1, cv) and kept above 0.01.
-
-    Returns
-    -------
-    mapping of str to float64, shape (neurons,), or (4, neurons) for synapses
-        Under the names in :data:`SCATTERED`.
-    """
-    generator = np.random.default_rng(seed)
-    factors = {}
-    for name in SCATTERED:
-        shape = (4, neurons) if name in ("synapse_leak", "weight") else (neurons,)
-        factors[name] = np.maximum(generator.normal(1.0, cv, shape), 0.01)
-    return factors
-
-
-def scattered(cells: Silicon, factors: Mapping[str, NDArray[np.float64]]) -> Silicon:
-    """The same cells on devices that differ; weights are scattered by whoever holds them."""
-    changed = {
-        name: getattr(cells, name) * factor for name, factor in factors.items() if name != "weight"
-    }
-    # A larger bias current makes a refractory time shorter, as it does a time constant.
-    changed["refractory_ms"] = cells.refractory_ms / factors["refractory_ms"]
-    return replace(cells, **changed)
 
 
 def equivalent(
@@ -319,7 +249,7 @@ def equivalent(
     middle = (exact.low + exact.threshold) / 2
     unit = time_current_As(spec, spec.membrane_pF) * 1e3
     alpha, alpha_was = actual.gain / actual.leak, exact.gain / exact.leak
-    tau = unit / actual.leak * (1 + actual.gain / middle)
+    tau = unit / actual.leak * (1 + actual.gain / middle) * actual.membrane_time
     tau_was = unit / exact.leak * (1 + exact.gain / middle)
     tau_m = p["tau_m"] * (tau / tau_was)
     cm = p["cm"] * (alpha_was / alpha) * (tau / tau_was)
@@ -340,9 +270,11 @@ def equivalent(
     )
     inhibitory = GABA_A if "cond" in population.celltype else GABA_B
     for name, kind in (("tau_syn_E", AMPA), ("tau_syn_I", inhibitory)):
-        p[name] = p[name] * (exact.synapse_leak[kind] / actual.synapse_leak[kind])
+        ratio = exact.synapse_leak[kind] / actual.synapse_leak[kind]
+        p[name] = p[name] * (ratio * actual.synapse_time[kind])
     if _is_exponential(population):
-        p["tau_w"] = p["tau_w"] * (exact.adaptation_leak / actual.adaptation_leak)
+        ratio = exact.adaptation_leak / actual.adaptation_leak
+        p["tau_w"] = p["tau_w"] * (ratio * actual.adaptation_time)
         ratio = np.divide(
             actual.adaptation_jump,
             exact.adaptation_jump,

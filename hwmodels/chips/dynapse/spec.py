@@ -61,6 +61,7 @@ class DynapseSpec(Spec):
     host_row: int = quantity("", "Its row")
 
     mismatch_cv: float = quantity("", "Coefficient of variation of each current between devices")
+    time_mismatch_factors: int = quantity("", "Further factors of a time constant that vary")
     cam_fault_density: float = quantity("", "Share of (neuron, CAM word, tag) that do not match")
 
     spike_pJ: float = quantity("pJ", "Generating one spike")

@@ -24,17 +24,20 @@ from hwmodels.chips.dynapse.cam import (
     fit_levels,
     limit_fan_in,
 )
-from hwmodels.chips.dynapse.layout import Layout, lay_out
-from hwmodels.chips.dynapse.routing import Routing, aliases, build_routing, limit_fan_out
-from hwmodels.chips.dynapse.silicon import (
-    Silicon,
+from hwmodels.chips.dynapse.devices import (
     bias_current,
     draw_mismatch,
-    equivalent,
-    native_obstacle,
     pulse_factor,
     rounded,
     scattered,
+)
+from hwmodels.chips.dynapse.layout import Layout, lay_out
+from hwmodels.chips.dynapse.projections import aliased, scattered_weights, with_weights
+from hwmodels.chips.dynapse.routing import Routing, aliases, build_routing, limit_fan_out
+from hwmodels.chips.dynapse.silicon import (
+    Silicon,
+    equivalent,
+    native_obstacle,
     silicon_cells,
 )
 from hwmodels.chips.dynapse.spec import DynapseSpec
@@ -148,14 +151,14 @@ def translate(network: Network, settings: Settings) -> Translation:
     written = {k: _biases(cells, network, k, layout, settings) for k, cells in exact.items()}
     weight = _weights(network, exact, written, synapses, layout, settings, accounts)
     routing = build_routing(synapses, layout, spec, spec.hierarchy())
-    projections = _with_weights(network, weight)
+    projections = with_weights(network, weight)
     if "delays" in effects:
         projections = _without_delays(network, projections, settings, accounts)
     kind = synapses.kind
     if "tags" in effects:
         sender, heard = aliases(routing, synapses, layout)
         accounts.count("synapses added by equal tags", len(heard))
-        more, which = _aliased(network, projections, sender, heard)
+        more, which = aliased(network, projections, sender, heard)
         projections, kind = projections + more, np.concatenate((kind, kind[which]))
 
     populations = list(network.populations)
@@ -169,7 +172,7 @@ def translate(network: Network, settings: Settings) -> Translation:
             accounts.parameters(population, changed)
             populations[k] = replace(population, parameters=changed)
     if "mismatch" in effects:
-        factors = draw_mismatch(spec.cores * spec.neurons_per_core, spec.mismatch_cv, settings.seed)
+        factors = draw_mismatch(spec, settings.seed)
         neuron = layout.neuron(spec)
         weightless = 0
         for k, population in enumerate(network.populations):
@@ -182,7 +185,7 @@ def translate(network: Network, settings: Settings) -> Translation:
             elif not population.is_source:
                 weightless += population.size
         accounts.count("cells where mismatch acts on weights alone", weightless)
-        projections = _scattered_weights(network, projections, factors["weight"], neuron, kind)
+        projections = scattered_weights(network, projections, factors["weight"], neuron, kind)
     translated = replace(given, populations=tuple(populations), projections=projections)
     return Translation(
         translated,
@@ -339,14 +342,6 @@ def _weights(
     return weight
 
 
-def _with_weights(network: Network, weight: NDArray[np.float64]) -> tuple[Projection, ...]:
-    edges = np.cumsum([0, *(p.n_synapses for p in network.projections)])
-    return tuple(
-        p if np.array_equal(p.weight, weight[a:b]) else replace(p, weight=weight[a:b])
-        for p, a, b in zip(network.projections, edges, edges[1:], strict=False)
-    )
-
-
 def _without_delays(
     network: Network,
     projections: tuple[Projection, ...],
@@ -364,54 +359,4 @@ def _without_delays(
             row = quantisation_row(projection.label, "delay", "ms", projection.delay_ms, short, 0.0)
             accounts.rows.append(row)
         changed.append(replace(projection, delay_ms=short))
-    return tuple(changed)
-
-
-def _aliased(
-    network: Network,
-    projections: tuple[Projection, ...],
-    sender: NDArray[np.int64],
-    heard: NDArray[np.int64],
-) -> tuple[tuple[Projection, ...], NDArray[np.int64]]:
-    """Projections from senders to those who hear them by mistake, and by which synapses."""
-    edges = np.cumsum([0, *(p.n_synapses for p in projections)])
-    pre = np.searchsorted(network.offsets, sender, side="right") - 1
-    k = np.searchsorted(edges, heard, side="right") - 1
-    added, by = [], [np.empty(0, dtype=np.int64)]
-    for pair in np.unique(np.stack([k, pre], axis=1), axis=0).tolist():
-        of, sending = projections[pair[0]], network.populations[pair[1]]
-        here = np.flatnonzero((k == pair[0]) & (pre == pair[1]))
-        cells = sender[here] - network.offsets[pair[1]]
-        order = np.lexsort((heard[here], cells))
-        by.append(heard[here][order])
-        which = by[-1] - edges[pair[0]]
-        indptr = np.searchsorted(cells[order], np.arange(sending.size + 1)).astype(np.int64)
-        added.append(
-            replace(
-                of,
-                label=f"{of.label}, heard of {sending.label}",
-                pre=pair[1],
-                indptr=indptr,
-                target=of.target[which],
-                weight=of.weight[which],
-                delay_ms=of.delay_ms[which],
-            )
-        )
-    return tuple(added), np.concatenate(by)
-
-
-def _scattered_weights(
-    network: Network,
-    projections: tuple[Projection, ...],
-    factor: NDArray[np.float64],
-    neuron: NDArray[np.int64],
-    kind: NDArray[np.int64],
-) -> tuple[Projection, ...]:
-    """Weights on devices that differ: one factor for each neuron and synapse type."""
-    changed, first = [], 0
-    for p in projections:
-        kinds = kind[first : first + p.n_synapses]
-        first += p.n_synapses
-        at = neuron[p.target + network.offsets[p.post]]
-        changed.append(replace(p, weight=p.weight * factor[kinds, at]))
     return tuple(changed)
