@@ -84,6 +84,11 @@ def hardware_rows(hardware: HardwareMetrics) -> Rows:
     rows: Rows = [
         ("chip", f"{hardware.chip} ({hardware.spec}), fidelity {hardware.fidelity}"),
         ("effects on", ", ".join(hardware.effects) or "none"),
+        *[
+            ("its numbers", note)
+            for key, note in hardware.sources.items()
+            if key == "specification"
+        ],
         (
             "step time",
             _spread(hardware.step_median_us, hardware.step_p99_us, hardware.step_max_us, us),

@@ -266,7 +266,7 @@ def test_a_current_step_is_taken_from_its_time_on_and_named():
     result = run_on(Dynapse(effects="arithmetic"), net, 60.0)
     assert result.spikes[0].cell.tolist() == [0] * len(result.spikes[0].cell)
     assert result.spikes[0].time_ms[0] > 20.0
-    assert result.counts["cells given a current that only an ideal source could"] == 1
+    assert result.counts["cells driven by an ideal current source"] == 1
 
 
 def test_adaptation_slows_a_cell_down():

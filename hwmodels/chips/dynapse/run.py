@@ -251,8 +251,8 @@ class DynapseRun:
         open_rows = packets["arrive_ps"] < 0
         counts = {
             **translation.counts,
-            "cells given a current that only an ideal source could": int(self._driven.sum()),
-            "neuron updates with net input cut off at the dark current": self._floored,
+            "cells driven by an ideal current source": int(self._driven.sum()),
+            "net inputs cut off at the dark current": self._floored,
             "synaptic events lost": self._lost,
             "synaptic events under way at the end": int(
                 packets["synapses"][open_rows].sum(dtype=np.int64)
