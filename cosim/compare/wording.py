@@ -84,11 +84,6 @@ def hardware_rows(hardware: HardwareMetrics) -> Rows:
     rows: Rows = [
         ("chip", f"{hardware.chip} ({hardware.spec}), fidelity {hardware.fidelity}"),
         ("effects on", ", ".join(hardware.effects) or "none"),
-        *[
-            ("its numbers", note)
-            for key, note in hardware.sources.items()
-            if key == "specification"
-        ],
         (
             "step time",
             _spread(hardware.step_median_us, hardware.step_p99_us, hardware.step_max_us, us),
@@ -109,6 +104,8 @@ def hardware_rows(hardware: HardwareMetrics) -> Rows:
             f"{_scaled(hardware.energy_per_synaptic_event_pJ, 1e-12, 'J')} a synaptic event",
         ),
     ]
+    if hardware.sources.get("specification"):
+        rows.insert(2, ("its numbers", hardware.sources["specification"]))
     cores, links = hardware.cores, hardware.links
     if cores is not None:
         rows.append(

@@ -42,6 +42,8 @@ from numpy.typing import NDArray
 from hwmodels.errors import ModelError
 
 EAST, WEST, NORTH, SOUTH = range(4)
+#: Engines keep the cores that wait for a packet as bits of a number.
+_MOST_CORES = 62
 _STEP = {EAST: (1, 0), WEST: (-1, 0), NORTH: (0, 1), SOUTH: (0, -1)}
 
 
@@ -52,7 +54,7 @@ class Hierarchy:
     Attributes
     ----------
     columns, rows, cores : int
-        Chips in the mesh, and cores of each chip. Chip ``(x, y)`` has number ``x * rows + y``,
+        Chips in the mesh, and cores of each chip (at most 62). Chip ``(x, y)`` has number ``x * rows + y``,
         its cores follow in order.
     output_ps, tree_ps, hop_ps, broadcast_ps, host_ps : int
         Service of ``R1 out``, of ``R2 up`` and ``R2 down``, of ``R3``, of ``R1 in`` and of the
@@ -67,7 +69,7 @@ class Hierarchy:
     Raises
     ------
     ModelError
-        For a value below 1, or a host outside of the mesh.
+        For a value below 1, too many cores, or a host outside of the mesh.
     """
 
     columns: int
@@ -86,6 +88,10 @@ class Hierarchy:
         for name, value in vars(self).items():
             if name != "host_chip" and value < 1:
                 raise ModelError(f"router hierarchy: {name} must be at least 1, got {value}")
+        if self.cores > _MOST_CORES:
+            raise ModelError(
+                f"router hierarchy: a chip has at most {_MOST_CORES} cores, got {self.cores}"
+            )
         if not (self.host_chip[0] < self.columns and self.host_chip[1] < self.rows):
             raise ModelError(
                 f"router hierarchy: the host sits at chip {self.host_chip}, outside of "

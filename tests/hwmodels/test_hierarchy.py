@@ -120,7 +120,11 @@ def test_what_is_under_way_arrives_in_a_later_call(engine):
 
 @pytest.mark.parametrize(
     ("change", "message"),
-    [({"hop_ps": 0}, "hop_ps must be at least 1"), ({"host_chip": (4, 0)}, "outside of 4 x 4")],
+    [
+        ({"hop_ps": 0}, "hop_ps must be at least 1"),
+        ({"cores": 63}, "at most 62 cores"),
+        ({"host_chip": (4, 0)}, "outside of 4 x 4"),
+    ],
 )
 def test_impossible_shapes_are_refused(change, message):
     with pytest.raises(ModelError, match=message):
