@@ -54,8 +54,8 @@ class Hierarchy:
     Attributes
     ----------
     columns, rows, cores : int
-        Chips in the mesh, and cores of each chip (at most 62). Chip ``(x, y)`` has number ``x * rows + y``,
-        its cores follow in order.
+        Chips in the mesh, and cores of each chip (at most 62). Chip ``(x, y)`` has number
+        ``x * rows + y``, its cores follow in order.
     output_ps, tree_ps, hop_ps, broadcast_ps, host_ps : int
         Service of ``R1 out``, of ``R2 up`` and ``R2 down``, of ``R3``, of ``R1 in`` and of the
         host; at least 1.
