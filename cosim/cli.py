@@ -119,6 +119,10 @@ def compare(
     open_loop: Annotated[
         bool, typer.Option(help="Replay the reference's spikes through the hardware's fabric.")
     ] = False,
+    chips: Annotated[
+        int,
+        typer.Option(min=1, help="So many chips of each kind, where devices differ: the spread."),
+    ] = 1,
     out: Annotated[Path, typer.Option(help="The report, one HTML file.")] = Path(
         "cosim-report.html"
     ),
@@ -144,6 +148,7 @@ def compare(
         _progress,
         attribute=attribute,
         open_loop=open_loop,
+        chips=chips,
         provenance={
             "workload": " ".join([workload.name, *(arguments or [])]),
             "seed": "as in the script" if seed is None else str(seed),
@@ -152,10 +157,10 @@ def compare(
     if as_json:
         print(json.dumps(outcome.to_dict(), indent=2))
     else:
-        print_comparison(outcome.comparisons, outcome.attributions, _terminal())
+        print_comparison(outcome.comparisons, outcome.attributions, _terminal(), outcome.spreads)
     if outcome.comparisons:
         title = f"{workload.name}: software against hardware"
-        save_html(out, outcome.comparisons, outcome.attributions, title)
+        save_html(out, outcome.comparisons, outcome.attributions, title, outcome.spreads)
         _note(f"report: {out}")
     elif outcome.interrupted:
         kept = out.with_suffix(".reference.npz")

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from cosim.compare import Attribution, Comparison, compare
+from cosim.compare import Attribution, Comparison, Spread, compare
 from cosim.engines import Engine, Progress
 from cosim.engines.hardware import HardwareEngine
 from cosim.experiment import Experiment
@@ -34,6 +34,8 @@ class Study:
     comparisons : list of Comparison
     attributions : dict of str to Attribution
         By the name of the comparison.
+    spreads : dict of str to Spread
+        Likewise.
     failures : dict of str to ModelError
         Engines that could not run this network.
     interrupted : bool
@@ -41,6 +43,7 @@ class Study:
 
     comparisons: list[Comparison] = field(default_factory=list)
     attributions: dict[str, Attribution] = field(default_factory=dict)
+    spreads: dict[str, Spread] = field(default_factory=dict)
     failures: dict[str, ModelError] = field(default_factory=dict)
     interrupted: bool = False
 
@@ -49,6 +52,7 @@ class Study:
         return {
             "comparisons": [comparison.to_dict() for comparison in self.comparisons],
             "attributions": {name: a.to_dict() for name, a in self.attributions.items()},
+            "spreads": {name: spread.to_dict() for name, spread in self.spreads.items()},
             "failures": {name: str(error) for name, error in self.failures.items()},
             "interrupted": self.interrupted,
         }
@@ -61,6 +65,7 @@ def study(
     *,
     attribute: bool = False,
     open_loop: bool = False,
+    chips: int = 1,
     provenance: Mapping[str, str] | None = None,
 ) -> Study:
     """Run a workload on engines and compare each with the workload's own result.
@@ -76,6 +81,9 @@ def study(
         Also run every effect of a chip alone, and none of them.
     open_loop : bool
         Replay the workload's spikes through the fabric instead of computing neurons.
+    chips : int
+        How many chips of each kind to run, where devices differ from chip to chip; what is
+        compared in full is the first one.
     provenance : mapping, optional
         What a reader needs to repeat this.
     """
@@ -86,8 +94,13 @@ def study(
             if open_loop:
                 engine = _on_hardware(name, engine).replaying(workload.result)
                 one.experiment = workload.experiment.with_all_spikes_recorded(traces=False)
+            if chips > 1:
+                first = _on_hardware(name, engine).specimen  # fails before anything runs
             comparison = one.run(name, engine)
             outcome.comparisons.append(comparison)
+            if chips > 1:
+                others = _others(one, name, _on_hardware(name, engine), chips)
+                outcome.spreads[name] = Spread.from_comparisons([comparison, *others], first)
             if attribute:
                 alone = _alone(one, _on_hardware(name, engine), comparison)
                 outcome.attributions[name] = Attribution.from_comparisons(alone)
@@ -132,6 +145,12 @@ def _alone(
         for effect in effects
     ]
     return [*pairs, ("all", everything)]
+
+
+def _others(one: _Comparing, name: str, engine: HardwareEngine, chips: int) -> list[Comparison]:
+    """The chips after the first."""
+    numbers = range(engine.specimen + 1, engine.specimen + chips)
+    return [one.run(f"{name}, chip {number}", engine.another(number)) for number in numbers]
 
 
 def _on_hardware(name: str, engine: Engine) -> HardwareEngine:

@@ -254,6 +254,9 @@ class Chip(ABC):
         explains them.
     effects : tuple of str
         The effects that are on in this instance.
+    specimen_option : str or None
+        The option, a whole number, that chooses one chip out of many alike whose devices differ;
+        None where all chips of this style are the same.
 
     Raises
     ------
@@ -265,6 +268,7 @@ class Chip(ABC):
     spec_type: ClassVar[type[Spec]]
     parameter_sets: ClassVar[tuple[str, ...]]
     all_effects: ClassVar[tuple[str, ...]]
+    specimen_option: ClassVar[str | None] = None
     spec: Any
 
     def __init__(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from hwmodels.chips.dynapse import Dynapse
 from hwmodels.chips.loihi import Loihi
-from tests.validation import loihi
+from tests.validation import dynapse, loihi
 from tests.validation.table import rows
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -34,7 +35,9 @@ def specification_table(chip) -> str:
 
 
 PARTS = {
+    "specifications of dynapse": lambda: specification_table(Dynapse),
     "specifications of loihi": lambda: specification_table(Loihi),
+    "validation of dynapse": lambda: rows(dynapse.all_targets()),
     "validation of loihi": lambda: rows(loihi.all_targets()),
 }
 

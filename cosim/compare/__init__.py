@@ -17,6 +17,7 @@ from cosim.compare.limits import broken_limits
 from cosim.compare.matching import Matching, match_spikes
 from cosim.compare.report import html_report, save_html
 from cosim.compare.spiketrains import SpikeComparison
+from cosim.compare.spread import Spread, SpreadRow
 from cosim.compare.terminal import print_comparison, render_text
 from cosim.compare.traces import TraceComparison, compare_traces
 from cosim.compare.transport import TransportMetrics, measure_transport
@@ -28,6 +29,8 @@ __all__ = [
     "HardwareMetrics",
     "Matching",
     "SpikeComparison",
+    "Spread",
+    "SpreadRow",
     "TaskMetric",
     "TraceComparison",
     "TransportMetrics",

@@ -17,12 +17,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from cosim.compare import drawing, quantities, wording
 from cosim.compare.attribution import Attribution
 from cosim.compare.comparison import Comparison
+from cosim.compare.spread import Spread
 
 
 def html_report(
     comparisons: Comparison | Sequence[Comparison],
     attribution: Mapping[str, Attribution] | None = None,
     title: str = "Software against hardware",
+    spread: Mapping[str, Spread] | None = None,
 ) -> str:
     """Render one self-contained page.
 
@@ -33,6 +35,8 @@ def html_report(
     attribution : mapping of str to Attribution, optional
         By the name of the comparison it belongs to.
     title : str
+    spread : mapping of str to Spread, optional
+        Likewise by name.
 
     Returns
     -------
@@ -49,7 +53,12 @@ def html_report(
     if not listed or len(set(names)) != len(names):
         raise ValueError(f"a report needs comparisons with different names, got {names}")
     sections = [
-        _section(i, comparison, (attribution or {}).get(comparison.name))
+        _section(
+            i,
+            comparison,
+            (attribution or {}).get(comparison.name),
+            (spread or {}).get(comparison.name),
+        )
         for i, comparison in enumerate(listed)
     ]
     return environment().get_template("report.html.j2").render(title=title, sections=sections)
@@ -60,12 +69,15 @@ def save_html(
     comparisons: Comparison | Sequence[Comparison],
     attribution: Mapping[str, Attribution] | None = None,
     title: str = "Software against hardware",
+    spread: Mapping[str, Spread] | None = None,
 ) -> None:
     """Write :func:`html_report` to a file."""
-    Path(path).write_text(html_report(comparisons, attribution, title), encoding="utf-8")
+    Path(path).write_text(html_report(comparisons, attribution, title, spread), encoding="utf-8")
 
 
-def _section(i: int, comparison: Comparison, attribution: Attribution | None) -> dict[str, Any]:
+def _section(
+    i: int, comparison: Comparison, attribution: Attribution | None, spread: Spread | None
+) -> dict[str, Any]:
     """Everything the template shows of one comparison."""
     from cosim.compare.figures_hardware import hardware_pictures
     from cosim.compare.figures_network import network_pictures
@@ -92,6 +104,7 @@ def _section(i: int, comparison: Comparison, attribution: Attribution | None) ->
             if counted
         ],
         "attribution": attribution,
+        "spread": spread,
         "provenance": _provenance(comparison),
     }
 
@@ -144,5 +157,7 @@ def environment() -> Environment:
         "cells": wording.population_cells,
         "remark": wording.population_name,
         "effect": wording.attribution_cells,
+        "spread_title": wording.spread_title,
+        "spread_cells": wording.spread_cells,
     }
     return environment

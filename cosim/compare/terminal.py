@@ -19,6 +19,7 @@ from cosim.compare.attribution import Attribution
 from cosim.compare.comparison import Comparison
 from cosim.compare.hardware import HardwareMetrics
 from cosim.compare.quantities import count, number, percent, si
+from cosim.compare.spread import Spread
 
 #: Wider lines are harder to read than a second line.
 WIDTH = 80
@@ -28,6 +29,7 @@ def print_comparison(
     comparisons: Comparison | Sequence[Comparison],
     attribution: Mapping[str, Attribution] | None = None,
     console: Console | None = None,
+    spread: Mapping[str, Spread] | None = None,
 ) -> None:
     """Print comparisons one after the other.
 
@@ -38,18 +40,21 @@ def print_comparison(
         By the name of the comparison it belongs to.
     console : rich.console.Console, optional
         Standard output when not given.
+    spread : mapping of str to Spread, optional
+        Likewise by name.
     """
     console = console or Console()
     if console.is_terminal and not console.options.ascii_only:
-        _print(comparisons, attribution, console)
+        _print(comparisons, attribution, spread, console)
     else:
-        text = render_text(comparisons, attribution)
+        text = render_text(comparisons, attribution, spread)
         console.file.write(text.encode(console.encoding, "replace").decode(console.encoding))
 
 
 def render_text(
     comparisons: Comparison | Sequence[Comparison],
     attribution: Mapping[str, Attribution] | None = None,
+    spread: Mapping[str, Spread] | None = None,
 ) -> str:
     """Return what :func:`print_comparison` prints, without colours and trailing blanks.
 
@@ -59,18 +64,20 @@ def render_text(
     console = Console(
         file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False
     )
-    _print(comparisons, attribution, console)
+    _print(comparisons, attribution, spread, console)
     return "".join(f"{_ascii(line).rstrip()}\n" for line in stream.getvalue().splitlines())
 
 
 def _print(
     comparisons: Comparison | Sequence[Comparison],
     attribution: Mapping[str, Attribution] | None,
+    spread: Mapping[str, Spread] | None,
     console: Console,
 ) -> None:
     listed = [comparisons] if isinstance(comparisons, Comparison) else list(comparisons)
     for comparison in listed:
-        for part in _parts(comparison, (attribution or {}).get(comparison.name)):
+        name = comparison.name
+        for part in _parts(comparison, (attribution or {}).get(name), (spread or {}).get(name)):
             console.print(part, width=min(WIDTH, console.width), highlight=False)
 
 
@@ -79,7 +86,9 @@ def _ascii(text: str) -> str:
     return text.replace("µ", "u").replace("–", "-").replace("─", "-").replace("…", "~")
 
 
-def _parts(comparison: Comparison, attribution: Attribution | None) -> list[Text | Table]:
+def _parts(
+    comparison: Comparison, attribution: Attribution | None, spread: Spread | None
+) -> list[Text | Table]:
     title = f"{comparison.name} against {comparison.reference_name}"
     parts: list[Text | Table] = [Text(title, style="bold"), Text()]
     for i, sentence in enumerate(wording.headline(comparison)):
@@ -88,6 +97,8 @@ def _parts(comparison: Comparison, attribution: Attribution | None) -> list[Text
     parts += [Text(), _populations(comparison), Text(wording.settings(comparison), style="dim")]
     if comparison.traces:
         parts += [Text(), _traces(comparison)]
+    if spread is not None:
+        parts += [Text(), _spread(spread)]
     if attribution is not None:
         parts += [Text(), _attribution(attribution)]
     if comparison.hardware is not None:
@@ -191,6 +202,12 @@ def _attribution(attribution: Attribution) -> Table:
     )
     rows = [(row.effect, *wording.attribution_cells(row)[:7]) for row in attribution.rows]
     return _table("what each effect costs, switched on alone", headers, rows)
+
+
+def _spread(spread: Spread) -> Table:
+    rows = [(row.figure, *wording.spread_cells(row)) for row in spread.rows]
+    headers = ("reference", "mean", "sd", "smallest", "largest")
+    return _table(wording.spread_title(spread), headers, rows)
 
 
 def _energy(hardware: HardwareMetrics) -> Table:

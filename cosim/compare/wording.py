@@ -13,6 +13,7 @@ from cosim.compare.comparison import Comparison, TaskMetric
 from cosim.compare.hardware import HardwareMetrics
 from cosim.compare.quantities import NOTHING, count, ms, number, percent, si, times
 from cosim.compare.spiketrains import SpikeComparison
+from cosim.compare.spread import Spread, SpreadRow
 from cosim.compare.transport import TransportMetrics
 
 #: Populations that get a sentence of their own; the rest stand in the table.
@@ -103,6 +104,8 @@ def hardware_rows(hardware: HardwareMetrics) -> Rows:
             f"{_scaled(hardware.energy_per_synaptic_event_pJ, 1e-12, 'J')} a synaptic event",
         ),
     ]
+    if hardware.sources.get("specification"):
+        rows.insert(2, ("its numbers", hardware.sources["specification"]))
     cores, links = hardware.cores, hardware.links
     if cores is not None:
         rows.append(
@@ -208,6 +211,22 @@ def attribution_cells(row: AttributionRow) -> list[str]:
         _scaled(row.step_median_us, 1e-6, "s"),
         _scaled(row.energy_uJ, 1e-6, "J"),
     ]
+
+
+def spread_title(spread: Spread) -> str:
+    """Name the chips, and how many of them differ at all."""
+    numbers = f"number {spread.first}" if spread.chips == 1 else f"{spread.first} to {spread.last}"
+    same = f"; {count(spread.identical)} of them identical" if spread.identical else ""
+    return f"spread over {count(spread.chips)} chips ({numbers}){same}"
+
+
+def spread_cells(row: SpreadRow) -> list[str]:
+    """One table row: reference, mean, standard deviation, smallest, largest."""
+    values = (row.reference, row.mean, row.sd, row.smallest, row.largest)
+    if not row.share:
+        return [number(value) for value in values]
+    return [percent(value, signed=i in (1, 3, 4) and "change" in row.figure)
+            for i, value in enumerate(values)]  # fmt: skip
 
 
 def population_name(p: SpikeComparison) -> tuple[str, str]:

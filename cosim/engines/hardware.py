@@ -91,6 +91,32 @@ class HardwareEngine:
         engine._activity = trace.active if isinstance(trace, Recorded) else None
         return engine
 
+    @property
+    def specimen(self) -> int:
+        """Number of this chip among those alike."""
+        return int(getattr(self.chip, self._specimen_option()))
+
+    def another(self, number: int) -> HardwareEngine:
+        """Another chip of the same kind, whose devices differ.
+
+        Raises
+        ------
+        ModelError
+            When all chips of this kind are the same.
+        """
+        options = {**self._options, self._specimen_option(): number}
+        return HardwareEngine(
+            self.name, self._neurons, self._trace, effects=self.chip.effects, **options
+        )
+
+    def _specimen_option(self) -> str:
+        if self.chip.specimen_option is None:
+            raise ModelError(
+                f"{self.name} has no device mismatch: all its chips are the same, so there is no "
+                "spread over them"
+            )
+        return self.chip.specimen_option
+
     def start(self, network: Network) -> HardwareSimulation:
         """Translate, map and prepare a network."""
         return HardwareSimulation(self, network)

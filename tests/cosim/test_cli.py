@@ -31,6 +31,22 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
+def test_compare_over_several_chips_tells_their_spread(folder, type_in):
+    code, out, _ = type_in("compare", "script.py", "--on", "dynapse", "--chips", 3, "--json")
+    spread = json.loads(out)["spreads"]["dynapse"]
+    assert code == 0
+    assert spread["chips"] == 3
+    row = spread["figures"]["rate of cells (Hz)"]
+    assert row["smallest"] <= row["mean"] <= row["largest"]
+
+
+def test_chips_that_are_all_the_same_have_no_spread(folder, type_in):
+    code, _, err = type_in("compare", "script.py", "--on", "loihi", "--chips", 2)
+    assert code == 2
+    assert err.count("\n") == 1
+    assert "loihi has no device mismatch" in err
+
+
 def test_compare_prints_a_table_and_writes_a_report_that_stands_alone(folder, type_in):
     code, out, err = type_in("compare", "script.py", "--on", "loihi", "--attribute")
     assert code == 0

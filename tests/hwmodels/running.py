@@ -8,9 +8,12 @@ from hwmodels.result import Result
 
 
 def run(network: Network, until_ms: float, **options) -> Result:
-    chip = Loihi(**options)
+    return run_on(Loihi(**options), network, until_ms)
+
+
+def run_on(chip, network: Network, until_ms: float) -> Result:
     translation = chip.translate(network)
     placement = chip.map(translation)
-    lockstep = chip.run(translation, placement)
-    lockstep.advance(translation.network, round(until_ms / translation.network.timestep_ms))
-    return lockstep.result("loihi", translation, host_seconds=0.0)
+    running = chip.run(translation, placement)
+    running.advance(translation.network, round(until_ms / translation.network.timestep_ms))
+    return running.result(chip.name, translation, host_seconds=0.0)

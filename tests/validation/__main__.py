@@ -1,12 +1,14 @@
 """Prints every validation table: ``python -m tests.validation``."""
 
-from tests.validation import loihi
+from tests.validation import dynapse, loihi
 from tests.validation.table import rows
 
 
 def main() -> None:
     print("## Loihi-style\n")
     print(rows(loihi.all_targets()))
+    print("\n## DynapSE-style\n")
+    print(rows(dynapse.all_targets()))
 
 
 if __name__ == "__main__":

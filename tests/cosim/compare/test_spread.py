@@ -1,0 +1,55 @@
+"""The spread over chips: plain statistics of the comparisons, shown wherever they are shown."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from cosim.compare import Spread, compare, html_report, render_text
+from tests.cosim.compare import synthetic
+
+
+@pytest.fixture(scope="module")
+def comparisons():
+    net = synthetic.network(exc=40, inh=10, inputs=5)
+    reference = synthetic.software(net)
+    return [
+        compare(
+            reference, synthetic.on_loihi(net, reference, seed=seed), net, name="chips",
+            reference_task={"accuracy": 0.9}, candidate_task={"accuracy": 0.5 + 0.1 * seed},
+        )
+        for seed in range(4)
+    ]  # fmt: skip
+
+
+def test_it_is_the_statistics_of_each_figure(comparisons):
+    spread = Spread.from_comparisons(comparisons, first=7)
+    rows = {row.figure: row for row in spread.rows}
+    shares = [c.total.coincident_share for c in comparisons]
+    row = rows[f"within {comparisons[0].coincidence_ms:g} ms"]
+    assert row.mean == pytest.approx(np.mean(shares))
+    assert row.sd == pytest.approx(np.std(shares, ddof=1))
+    assert (row.smallest, row.largest) == (min(shares), max(shares))
+    accuracy = rows["task: accuracy"]
+    assert (accuracy.reference, accuracy.mean) == (0.9, pytest.approx(0.65))
+    assert (spread.chips, spread.first, spread.last) == (4, 7, 10)
+    assert json.loads(json.dumps(spread.to_dict()))["figures"]["missed"]["defined"] == 4
+
+
+def test_one_chip_has_no_deviation_and_none_is_no_spread(comparisons):
+    assert all(row.sd is None for row in Spread.from_comparisons(comparisons[:1]).rows)
+    with pytest.raises(ValueError, match="at least one chip"):
+        Spread.from_comparisons([])
+
+
+def test_terminal_and_page_show_it(comparisons):
+    spread = {"chips": Spread.from_comparisons(comparisons)}
+    text = render_text(comparisons[0], spread=spread)
+    assert "spread over 4 chips (1 to 4)" in text
+    assert max(map(len, text.splitlines())) <= 80
+    page = html_report(comparisons[0], spread=spread)
+    assert "Spread over 4 chips (1 to 4)" in page
+    assert "task: accuracy" in page
+    assert "Spread over" not in html_report(comparisons[0])
