@@ -70,7 +70,8 @@ def test_a_chip_in_a_file_is_compared_and_shown_like_any_other(bus, tmp_path, ty
         "import pyNN.nest as sim\n"
         "sim.setup(timestep=1.0)\n"
         "cells = sim.Population(3, sim.IF_curr_exp(i_offset=1.5))\n"
-        "sim.Projection(cells, cells, sim.AllToAllConnector(), sim.StaticSynapse(weight=0.1, delay=1.0))\n"
+        "synapse = sim.StaticSynapse(weight=0.1, delay=1.0)\n"
+        "sim.Projection(cells, cells, sim.AllToAllConnector(), synapse)\n"
         "cells.record('spikes')\n"
         "sim.run(100.0)\n"
     )
