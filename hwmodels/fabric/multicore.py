@@ -39,6 +39,7 @@ from numpy.typing import NDArray
 from hwmodels.chip import Transit, postponed
 from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
+from hwmodels.fabric.flat_engine import BatchedEngine, CompiledEngine
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.messages import NO_PACKETS, Engine, Messages, no_messages
 from hwmodels.fabric.simpy_engine import SimPyEngine
@@ -75,7 +76,11 @@ class Operations:
 
 
 #: Engines of the fidelity ``event``, all of equal rules; made from (position, host, mesh, period).
-EVENT_ENGINES: dict[str, Callable[..., Engine]] = {"reference": SimPyEngine}
+EVENT_ENGINES: dict[str, Callable[..., Engine]] = {
+    "reference": SimPyEngine,
+    "batched": BatchedEngine,
+    "compiled": CompiledEngine,
+}
 
 
 class MulticoreTransport:
