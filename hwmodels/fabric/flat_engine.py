@@ -16,7 +16,7 @@ from hwmodels.chip import Transit
 from hwmodels.compiling import compiled
 from hwmodels.errors import ModelError
 from hwmodels.fabric import kernel
-from hwmodels.fabric.kernel import FAR, OFFSET, PAST, Shape, State, Traffic
+from hwmodels.fabric.kernel import FAR, GRANTED, MOST, OFFSET, PAST, Shape, State, Traffic
 from hwmodels.fabric.mesh import EAST, NORTH, OPPOSITE, SOUTH, STEP, WEST, MeshTimes
 from hwmodels.fabric.messages import HOST, NO_PACKETS, Carried, Messages, ports_of
 from hwmodels.result import LINK, PACKET
@@ -114,12 +114,12 @@ class BatchedEngine:
         }
         links |= {WEST: links[EAST], SOUTH: links[NORTH]}
         self._delays = sorted({1, mesh.credit_ps, *links[EAST], *links[NORTH]})
-        hop, arrival, free = (np.zeros((routers, stride), dtype=np.int64) for _ in range(3))
+        hop, arrival, free = (np.zeros(4, dtype=np.int64) for _ in range(3))
         for direction, (latency_ps, cycle_ps) in links.items():
-            hop[:, direction] = _HOP[direction]
-            arrival[:, direction] = self._delays.index(latency_ps)
+            hop[direction] = _HOP[direction]
+            arrival[direction] = self._delays.index(latency_ps)
             together = latency_ps == cycle_ps
-            free[:, direction] = -1 if together else self._delays.index(cycle_ps)
+            free[direction] = -1 if together else self._delays.index(cycle_ps)
         receiver, sender = (np.zeros((routers, stride), dtype=np.int64) for _ in range(2))
         ports = np.arange(mesh.ports)
         receiver[:, 4 + ports] = np.arange(routers)[:, None] * mesh.ports + ports
@@ -141,9 +141,9 @@ class BatchedEngine:
             next_lane=self._delays.index(1),
             exponents=self._table(kernel.EXPONENTS),
             peer=self._table(peer.reshape(-1)),
-            hop=self._table(hop.reshape(-1)),
-            arrival_lane=self._table(arrival.reshape(-1)),
-            free_lane=self._table(free.reshape(-1)),
+            hop=self._table(hop),
+            arrival_lane=self._table(arrival),
+            free_lane=self._table(free),
             receiver=self._table(receiver.reshape(-1)),
             sender=self._table(sender.reshape(-1)),
         )
@@ -159,14 +159,7 @@ class BatchedEngine:
         return State(
             # Places never used were left long ago: their credits are home.
             fifo=table(np.full(places * shape.link_room, PAST)),
-            entered=table(zeros),
-            left=table(zeros),
-            granted=table(zeros),
-            returned=table(zeros),
-            doing=table(zeros),
-            want=table(zeros),
-            pointer=table(zeros),
-            most=table(zeros),
+            ports=table(np.zeros(8 * places)),
             served_ps=table(np.full(receivers * shape.port_room, PAST)),
             done_ps=table(np.full(receivers, PAST)),
             lane_delay=table(self._delays),
@@ -327,10 +320,10 @@ class BatchedEngine:
                         continue
                     place = (x * mesh.rows + y) * self._stride + output
                     cycle_ps = mesh.row_cycle_ps if dx else mesh.column_cycle_ps if dy else 1
-                    packets = int(self._state.granted[place])
+                    packets = int(self._state.ports[8 * place + GRANTED])
                     rows.append(
                         (x, y, x + dx, y + dy, packets, packets * cycle_ps,
-                         int(self._state.most[place]))
+                         int(self._state.ports[8 * place + MOST]))
                     )  # fmt: skip
         return np.array(rows, dtype=LINK)
 

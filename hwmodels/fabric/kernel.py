@@ -36,6 +36,11 @@ PAST = -FAR
 #: credit that is on its way; waiting for one that is not.
 IDLE, READY, BUSY, STUCK, WAITING = range(5)
 
+#: Numbers of a port. Of its input: packets that entered the FIFO and that left it. Of its output:
+#: packets granted, credits returned, what it is doing, the mask of inputs that want it, the
+#: pointer of round robin, and the most packets that were in the FIFO behind it or on their way.
+ENTERED, LEFT, GRANTED, RETURNED, DOING, WANT, POINTER, MOST = range(8)
+
 #: Fields of a flit: message << 32 | port << 24 | east << 12 | north, both with an offset.
 OFFSET = 2048
 _FIELD = 4095
@@ -49,8 +54,8 @@ for _exponent in range(63):
 class Shape(NamedTuple):
     """What never changes. A ``room`` is the power of two that a depth takes in memory.
 
-    ``hop`` is what an output adds to a flit; ``arrival_lane`` and ``free_lane`` are the lanes of
-    the arrival behind an output and of its link's becoming free (-1: at the same time);
+    By direction: ``hop`` is what an output adds to a flit; ``arrival_lane`` and ``free_lane`` are
+    the lanes of the arrival behind it and of its link's becoming free (-1: at the same time). By port:
     ``receiver`` is the row of an ejection port in the receivers' tables, ``sender`` the sender at
     an injection port.
     """
@@ -77,22 +82,14 @@ class Shape(NamedTuple):
 class State(NamedTuple):
     """What changes in the mesh.
 
-    Over inputs: ``fifo`` (flits, or when they left), how many ``entered`` and ``left``. Over
-    outputs: how many were ``granted``, how many credits ``returned``, ``doing``, the mask of
-    inputs that ``want`` it, the ``pointer`` of round robin, and the fullest (``most``) that the
-    FIFO behind it was. Over receivers: when services began (``served_ps``) and the last one ends.
-    Then the lanes, the heap (with its ``size``) and room for the work of one instant.
+    ``fifo`` holds flits, or when they left; ``ports`` the eight numbers of each port together,
+    since they are used together (see :data:`ENTERED` and those below it). Over receivers: when
+    services began (``served_ps``) and the last one ends (``done_ps``). Then the lanes, the heap
+    (with its ``size``) and room for the work of one instant.
     """
 
     fifo: Any
-    entered: Any
-    left: Any
-    granted: Any
-    returned: Any
-    doing: Any
-    want: Any
-    pointer: Any
-    most: Any
+    ports: Any
     served_ps: Any
     done_ps: Any
     lane_delay: Any
@@ -189,7 +186,7 @@ def enter(shape, state, traffic, sender):  # type: ignore[no-untyped-def]
     if made < traffic.earliest_ps[message]:
         made = traffic.earliest_ps[message]
     # Its place is that of the message which stood there ``link_depth`` messages ago.
-    place = (state.left[port] - shape.link_depth) & (shape.link_room - 1)
+    place = (state.ports[(port << 3) + LEFT] - shape.link_depth) & (shape.link_room - 1)
     free = state.fifo[port * shape.link_room + place] + 1
     if made < free:
         made = free
@@ -249,14 +246,15 @@ def all_done_ps(state, traffic):  # type: ignore[no-untyped-def]
 def entries(shape, state, traffic, until_ps, inject_ps):  # type: ignore[no-untyped-def]
     """When the messages that senders still have entered their ports; -1 for those outside."""
     for s in range(len(traffic.head)):
-        message, number = traffic.head[s], state.left[traffic.port[s]]
+        message, left = traffic.head[s], state.ports[(traffic.port[s] << 3) + LEFT]
+        number = left
         at, head = traffic.last_ps[s], True
         while message >= 0:
             if not head:
                 at = max(at + traffic.work_ps[message], traffic.earliest_ps[message])
                 number += 1
                 before = number - shape.link_depth
-                if before >= state.left[traffic.port[s]]:
+                if before >= left:
                     at = FAR
                 else:
                     place = traffic.port[s] * shape.link_room + (before & (shape.link_room - 1))
@@ -281,8 +279,7 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
     port_depth, port_room, credit_ps = shape.port_depth, shape.port_room, shape.credit_ps
     lane_room, credit_lane, next_lane = shape.lane_room, shape.credit_lane, shape.next_lane
     exponents, peer, inputs = shape.exponents, shape.peer, shape.inputs
-    fifo, entered, left = state.fifo, state.entered, state.left
-    granted, returned, doing, want = state.granted, state.returned, state.doing, state.want
+    fifo, ports = state.fifo, state.ports
     lane_first, lane_last, lane_ps = state.lane_first, state.lane_last, state.lane_ps
     event_ps, event_output, event_flit = state.event_ps, state.event_output, state.event_flit
     heap_ps, heap_what, size = state.heap_ps, state.heap_what, state.size
@@ -309,63 +306,68 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                     lane_ps[lane] = event_ps[place]
                 else:
                     lane_ps[lane] = FAR
+                direction = output & (stride - 1)
                 if flit >= 0:
                     there = peer[output]
-                    fifo[there * link_room + (entered[there] & (link_room - 1))] = flit
-                    entered[there] += 1
-                    if entered[there] - left[there] == 1:
+                    record = there << 3
+                    last = ports[record + ENTERED]
+                    fifo[there * link_room + (last & (link_room - 1))] = flit
+                    ports[record + ENTERED] = last + 1
+                    if last == ports[record + LEFT]:
                         mine = there & (stride - 1)
-                        next_output = wanted_output(flit, there - mine)
-                        want[next_output] |= 1 << mine
-                        if doing[next_output] == IDLE:
-                            doing[next_output] = READY
-                            ready[n_ready] = next_output
+                        head = wanted_output(flit, there - mine) << 3
+                        ports[head + WANT] |= 1 << mine
+                        if ports[head + DOING] == IDLE:
+                            ports[head + DOING] = READY
+                            ready[n_ready] = head
                             n_ready += 1
-                    if shape.free_lane[output] >= 0:
+                    if shape.free_lane[direction] >= 0:
                         continue
-                if want[output]:
-                    doing[output] = READY
-                    ready[n_ready] = output
+                record = output << 3
+                if ports[record + WANT]:
+                    ports[record + DOING] = READY
+                    ready[n_ready] = record
                     n_ready += 1
                 else:
-                    doing[output] = IDLE
+                    ports[record + DOING] = IDLE
         while size[0] and heap_ps[0] == now:
             what = heap_pop(heap_ps, heap_what, size)
             if what < senders:
                 there, flit = traffic.port[what], traffic.flit[traffic.head[what]]
                 mine = there & (stride - 1)
-                output = wanted_output(flit, there - mine)
-                want[output] |= 1 << mine
-                if doing[output] != IDLE:
+                record = wanted_output(flit, there - mine) << 3
+                ports[record + WANT] |= 1 << mine
+                if ports[record + DOING] != IDLE:
                     continue
             else:
-                output = what - senders
-            if want[output]:
-                doing[output] = READY
-                ready[n_ready] = output
+                record = (what - senders) << 3
+            if ports[record + WANT]:
+                ports[record + DOING] = READY
+                ready[n_ready] = record
                 n_ready += 1
             else:
-                doing[output] = IDLE
+                ports[record + DOING] = IDLE
 
         # Each output that may grant.
         n_popped = 0
         for k in range(n_ready):
-            output = ready[k]
+            record = ready[k]
+            output = record >> 3
             direction = output & (stride - 1)
-            number, back = granted[output], returned[output]
+            number, back = ports[record + GRANTED], ports[record + RETURNED]
             if direction < 4:
                 there = peer[output]
-                first, gone = there * link_room, left[there]
+                first, gone = there * link_room, ports[(there << 3) + LEFT]
                 while back < gone and fifo[first + (back & (link_room - 1))] + credit_ps <= now:
                     back += 1
-                returned[output] = back
+                ports[record + RETURNED] = back
                 if number - back == link_depth:
                     if back < gone:
-                        doing[output] = STUCK
+                        ports[record + DOING] = STUCK
                         at = fifo[first + (back & (link_room - 1))] + credit_ps
                         heap_push(heap_ps, heap_what, size, at, senders + output)
                     else:
-                        doing[output] = WAITING
+                        ports[record + DOING] = WAITING
                     continue
             else:
                 row = shape.receiver[output]
@@ -375,43 +377,46 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                     and state.served_ps[first + (back & (port_room - 1))] + credit_ps <= now
                 ):
                     back += 1
-                returned[output] = back
+                ports[record + RETURNED] = back
                 if number - back == port_depth:
-                    doing[output] = STUCK
+                    ports[record + DOING] = STUCK
                     at = state.served_ps[first + (back & (port_room - 1))] + credit_ps
                     heap_push(heap_ps, heap_what, size, at, senders + output)
                     continue
-            granted[output] = number + 1
-            if number + 1 - back > state.most[output]:
-                state.most[output] = number + 1 - back
+            ports[record + GRANTED] = number + 1
+            if number + 1 - back > ports[record + MOST]:
+                ports[record + MOST] = number + 1 - back
 
             # Round robin: the first input at or after the pointer, or else the first.
-            mask, pointer = want[output], state.pointer[output]
+            mask, pointer = ports[record + WANT], ports[record + POINTER]
             beyond = mask >> pointer
             if beyond:
                 mine = pointer + exponents[(beyond & -beyond) % 67]
             else:
                 mine = exponents[(mask & -mask) % 67]
-            state.pointer[output] = mine + 1 if mine + 1 < inputs else 0
-            want[output] = mask & ~(1 << mine)
+            ports[record + POINTER] = mine + 1 if mine + 1 < inputs else 0
+            mask &= ~(1 << mine)
+            ports[record + WANT] = mask
 
             # The packet leaves its FIFO, and the head behind it competes from the next ps on.
             here = output - direction + mine
-            place = here * link_room + (left[here] & (link_room - 1))
-            left[here] += 1
+            source = here << 3
+            last = ports[source + LEFT]
+            place = here * link_room + (last & (link_room - 1))
+            ports[source + LEFT] = last + 1
             if mine < 4:
                 flit = fifo[place]
                 fifo[place] = now
                 upstream = peer[here]
-                if doing[upstream] == WAITING:
-                    doing[upstream] = STUCK
+                if ports[(upstream << 3) + DOING] == WAITING:
+                    ports[(upstream << 3) + DOING] = STUCK
                     at, place = now + credit_ps, credit_lane * lane_room
                     place += lane_last[credit_lane] & (lane_room - 1)
                     event_ps[place], event_output[place], event_flit[place] = at, upstream, -1
                     lane_last[credit_lane] += 1
                     if lane_ps[credit_lane] == FAR:
                         lane_ps[credit_lane] = at
-                if entered[here] > left[here]:
+                if ports[source + ENTERED] > last + 1:
                     popped[n_popped] = here
                     n_popped += 1
             else:
@@ -430,18 +435,16 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                         n_popped += 1
 
             if direction < 4:
-                doing[output] = BUSY
-                lane = shape.arrival_lane[output]
-                at, place = (
-                    now + state.lane_delay[lane],
-                    lane * lane_room + (lane_last[lane] & (lane_room - 1)),
-                )
+                ports[record + DOING] = BUSY
+                lane = shape.arrival_lane[direction]
+                at = now + state.lane_delay[lane]
+                place = lane * lane_room + (lane_last[lane] & (lane_room - 1))
                 event_ps[place], event_output[place] = at, output
-                event_flit[place] = flit + shape.hop[output]
+                event_flit[place] = flit + shape.hop[direction]
                 lane_last[lane] += 1
                 if lane_ps[lane] == FAR:
                     lane_ps[lane] = at
-                lane = shape.free_lane[output]
+                lane = shape.free_lane[direction]
                 if lane < 0:
                     continue
             else:
@@ -462,10 +465,10 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                     place -= 1
                 delivered[place] = message
                 n_delivered += 1
-                if not want[output]:
-                    doing[output] = IDLE
+                if not mask:
+                    ports[record + DOING] = IDLE
                     continue
-                doing[output] = READY
+                ports[record + DOING] = READY
                 lane = next_lane
             # The link becomes free, or the port's next packet competes.
             at = now + state.lane_delay[lane]
@@ -480,13 +483,14 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
             here = popped[k]
             mine = here & (stride - 1)
             if mine < 4:
-                flit = fifo[here * link_room + (left[here] & (link_room - 1))]
+                flit = fifo[here * link_room + (ports[(here << 3) + LEFT] & (link_room - 1))]
             else:
                 flit = traffic.flit[traffic.head[shape.sender[here]]]
             output = wanted_output(flit, here - mine)
-            want[output] |= 1 << mine
-            if doing[output] == IDLE:
-                doing[output] = READY
+            record = output << 3
+            ports[record + WANT] |= 1 << mine
+            if ports[record + DOING] == IDLE:
+                ports[record + DOING] = READY
                 at = now + 1
                 place = next_lane * lane_room + (lane_last[next_lane] & (lane_room - 1))
                 event_ps[place], event_output[place], event_flit[place] = at, output, -1
