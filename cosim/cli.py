@@ -55,6 +55,10 @@ Seed = Annotated[
 ]
 Duration = Annotated[float | None, typer.Option(help="How long to run a saved Network, in ms.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
+Fidelity = Annotated[
+    str | None,
+    typer.Option(help="Of every chip that is not given its own: compiled, reference, analytic."),
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more; tracebacks on errors.")]
 ExperimentNumber = Annotated[
     int | None,
@@ -76,6 +80,7 @@ def run(
     seed: Seed = None,
     duration: Duration = None,
     experiment: ExperimentNumber = None,
+    fidelity: Fidelity = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -85,7 +90,8 @@ def run(
     _set_up_logging(verbose)
     _check_writable(out, network)
     try:
-        workload = _load(target, arguments, on, seed, duration, experiment, as_json)
+        engine = _with_fidelity(on, fidelity)
+        workload = _load(target, arguments, engine, seed, duration, experiment, as_json)
     except InterruptedRun as interruption:
         kept = out or Path("cosim-interrupted.npz")
         interruption.result.save(kept)
@@ -129,6 +135,7 @@ def compare(
     seed: Seed = None,
     duration: Duration = None,
     experiment: ExperimentNumber = None,
+    fidelity: Fidelity = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -139,9 +146,10 @@ def compare(
 
     _set_up_logging(verbose)
     _check_writable(out)
-    candidates = _engine_texts(on or ["loihi"])
+    candidates = [_with_fidelity(text, fidelity) for text in _engine_texts(on or ["loihi"])]
     engines = [get_engine(text) for text in candidates]  # a wrong name fails before anything runs
-    workload = _load(target, arguments, reference, seed, duration, experiment, as_json)
+    against = _with_fidelity(reference, fidelity)
+    workload = _load(target, arguments, against, seed, duration, experiment, as_json)
     outcome = study(
         workload,
         zip(candidates, engines, strict=True),
@@ -467,6 +475,13 @@ def _engine_texts(on: list[str]) -> list[str]:
     if twice:
         raise ModelError(f"{', '.join(sorted(twice))} asked for twice")
     return texts
+
+
+def _with_fidelity(engine: str, fidelity: str | None) -> str:
+    """A chip with the fidelity asked for; software has none."""
+    if fidelity is None or engine.split(":")[0] == "brian2" or ":fidelity=" in engine:
+        return engine
+    return f"{engine}:fidelity={fidelity}"
 
 
 def _terminal() -> Console:

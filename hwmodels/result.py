@@ -128,7 +128,8 @@ class HardwareReport:
     effects : tuple of str
         The effects that were on; the others were made ideal.
     fidelity : str
-        ``"event"`` (SimPy), ``"analytic"`` (closed form) or ``"free"`` (no transport time).
+        ``"reference"`` (SimPy), ``"compiled"`` or ``"batched"`` (its equals), ``"analytic"``
+        (closed form) or ``"free"`` (no transport time).
     mesh : tuple of int
         Columns and rows of routers.
     step_ps : int64, shape (steps,)

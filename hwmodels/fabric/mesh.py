@@ -42,8 +42,8 @@ Process = Generator[simpy.Event, Any, None]
 
 #: Inputs and outputs of a router towards its neighbours; local ports follow.
 EAST, WEST, NORTH, SOUTH = range(4)
-_STEP = {EAST: (1, 0), WEST: (-1, 0), NORTH: (0, 1), SOUTH: (0, -1)}
-_OPPOSITE = {EAST: WEST, WEST: EAST, NORTH: SOUTH, SOUTH: NORTH}
+STEP = {EAST: (1, 0), WEST: (-1, 0), NORTH: (0, 1), SOUTH: (0, -1)}
+OPPOSITE = {EAST: WEST, WEST: EAST, NORTH: SOUTH, SOUTH: NORTH}
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class Mesh:
                 for direction, output in enumerate(router.outputs):
                     if output is None:
                         continue
-                    dx, dy = _STEP.get(direction, (0, 0))
+                    dx, dy = STEP.get(direction, (0, 0))
                     rows.append(
                         (router.x, router.y, router.x + dx, router.y + dy,
                          output.packets, output.packets * output.cycle_ps, output.max_queue)
@@ -276,11 +276,11 @@ class _Router:
     def connect(self) -> None:
         """Make the links to the neighbours and the ejection ports."""
         times = self.mesh.times
-        for direction, (dx, dy) in _STEP.items():
+        for direction, (dx, dy) in STEP.items():
             x, y = self.x + dx, self.y + dy
             if not (0 <= x < times.columns and 0 <= y < times.rows):
                 continue
-            fifo = self.mesh.router(x, y).inputs[_OPPOSITE[direction]]
+            fifo = self.mesh.router(x, y).inputs[OPPOSITE[direction]]
             latency, cycle = (
                 (times.row_latency_ps, times.row_cycle_ps)
                 if dx

@@ -61,13 +61,25 @@ def no_messages(step: int) -> Messages:
     return Messages(step, long, short, short, long, long, long, ends, ends)
 
 
+def ports_of(position: NDArray[np.int16], ports: int) -> list[int]:
+    """Port of each core at its router: the cores of a router take its ports in order."""
+    taken: dict[tuple[int, int], int] = {}
+    numbers = []
+    for x, y in position.tolist():
+        numbers.append(taken.get((x, y), 0))
+        taken[x, y] = numbers[-1] + 1
+    assert max(numbers, default=0) < ports, "more cores than ports at a router"
+    return numbers
+
+
 class Carried(NamedTuple):
     """What an engine did in a step.
 
     Attributes
     ----------
     packets : structured array of :data:`hwmodels.result.PACKET`
-        Those whose arrival is known now; times count from the start of the run.
+        Those whose arrival is known now; times count from the start of the run. An engine with
+        a mesh gives them by time of arrival and then by destination, of which no two are equal.
     transit : Transit or None
         Those that do not act on time.
     end_ps : int
@@ -96,7 +108,7 @@ class Engine(Protocol):
         ...
 
     def under_way(self) -> NDArray:
-        """Packets sent and not arrived (:data:`hwmodels.result.PACKET`, arrival -1)."""
+        """Packets sent and not arrived (:data:`hwmodels.result.PACKET`, arrival -1), as sent."""
         ...
 
     def links(self) -> NDArray:

@@ -8,8 +8,11 @@ cell that fired; the destination serves messages one at a time. Implements
 
 Fidelities of one set of rules:
 
-* ``event``: SimPy processes for every sweep, router, link and receive queue, with finite buffers;
-* ``analytic``: the same without contention in the mesh and with endless buffers, in closed form;
+* ``reference``: SimPy processes for every sweep, router, link and receive queue, with finite
+  buffers: the readable model, and where new hardware is written first;
+* ``compiled``: the same to the picosecond, over flat tables as machine code; ``batched`` are these
+  tables in plain Python, where Numba is missing;
+* ``analytic``: without contention in the mesh and with endless buffers, in closed form;
 * ``free``: transport and sweeps take no time at all (only operations are counted).
 
 Clocking: ``barrier`` ends a step when everything is done, so no spike is ever late;
@@ -37,8 +40,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Transit, postponed
+from hwmodels.compiling import can_compile
 from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
+from hwmodels.fabric.flat_engine import BatchedEngine, CompiledEngine
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.messages import NO_PACKETS, Engine, Messages, no_messages
 from hwmodels.fabric.simpy_engine import SimPyEngine
@@ -74,8 +79,16 @@ class Operations:
     hops_column: int = 0
 
 
-#: Engines of the fidelity ``event``, all of equal rules; made from (position, host, mesh, period).
-EVENT_ENGINES: dict[str, Callable[..., Engine]] = {"reference": SimPyEngine}
+#: Engines of equal rules by fidelity; made from (position, host, mesh, period).
+EVENT_ENGINES: dict[str, Callable[..., Engine]] = {
+    "reference": SimPyEngine,
+    "batched": BatchedEngine,
+    "compiled": CompiledEngine,
+}
+
+
+#: The fidelities to choose from.
+FIDELITIES = ("compiled", "reference", "analytic")
 
 
 class MulticoreTransport:
@@ -91,13 +104,11 @@ class MulticoreTransport:
     times : CoreTimes
     overhead_ps : int
         From the end of all work to the next step.
-    fidelity : {"event", "analytic", "free"}
+    fidelity : {"compiled", "batched", "reference", "analytic", "free"}
     period_ps : int or None
         Of free-running steps; None for a barrier.
     host : tuple of int
         Column and row of the router where the spikes of sources enter.
-    engine : str
-        Of the fidelity ``event``, out of :data:`EVENT_ENGINES`.
 
     Raises
     ------
@@ -115,12 +126,13 @@ class MulticoreTransport:
         fidelity: str,
         period_ps: int | None = None,
         host: tuple[int, int] = (0, 0),
-        engine: str = "reference",
     ) -> None:
         if period_ps is not None and period_ps < 1:
             raise ModelError(
                 f"a free-running step must last at least 0.001 ns (1 ps), got {period_ps} ps"
             )
+        if fidelity == "compiled" and not can_compile():
+            fidelity = "batched"
         timed = fidelity != "free"
         self.placement = placement
         self.times = times if timed else CoreTimes(0, 0, 0, 0, 0, 0, 0)
@@ -135,8 +147,8 @@ class MulticoreTransport:
         self._host = np.array(host, dtype=np.int64)
         self._position = placement.position.astype(np.int64).reshape(-1, 2)
         self._engine: Engine = (
-            EVENT_ENGINES[engine](placement.position.reshape(-1, 2), host, mesh, self.period_ps)
-            if fidelity == "event"
+            EVENT_ENGINES[fidelity](placement.position.reshape(-1, 2), host, mesh, self.period_ps)
+            if fidelity in EVENT_ENGINES
             else ClosedForm(mesh, timed, self.period_ps)
         )
         # Cells on cores, in the order of the sweeps; cumulated so that a sweep costs no pass.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hwmodels.chip import Transit
 from hwmodels.fabric.mesh import Mesh, MeshTimes, Packet, Process
-from hwmodels.fabric.messages import HOST, NO_PACKETS, Carried, Messages
+from hwmodels.fabric.messages import HOST, NO_PACKETS, Carried, Messages, ports_of
 from hwmodels.result import PACKET
 
 #: What the column ``late_steps`` can hold.
@@ -43,13 +43,7 @@ class SimPyEngine:
         self._position: list[tuple[int, int]] = [(int(x), int(y)) for x, y in position]
         self._host = host
         self._host_port = mesh.ports - 1
-        # The cores of a router take its ports in order.
-        taken: dict[tuple[int, int], int] = {}
-        self._port = []
-        for router in self._position:
-            self._port.append(taken.get(router, 0))
-            taken[router] = self._port[-1] + 1
-        assert max(self._port, default=0) < self._host_port, "more cores than ports at a router"
+        self._port = ports_of(position, self._host_port)
         self._period_ps = period_ps
         self._settle_ps = mesh.settle_ps
         self.env = simpy.Environment()
@@ -61,7 +55,8 @@ class SimPyEngine:
         self._all_done: simpy.Event | None = None
         self._flying: dict[int, Packet] = {}
         self._rows: list[tuple] = []
-        self._arrived: list[tuple] = []
+        #: Number of the next packet, in the order of sending.
+        self._sent = 0
         #: Environment time minus hardware time: nothing is simulated between steps.
         self._skipped_ps = 0
         self._step = 0
@@ -82,22 +77,22 @@ class SimPyEngine:
         self.env.run(until=self._all_done)
         self._all_done = None
         end_ps = max(idle_end_ps, self.mesh.now_ps - start_ps)
-        return Carried(np.array(self._rows, dtype=PACKET), None, end_ps)
+        return Carried(_in_order(self._rows), None, end_ps)
 
     def _run_period(
         self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64], idle_end_ps: int
     ) -> Carried:
         """One free-running step; what is still under way at its end stays in the mesh."""
         assert self._period_ps is not None
-        self._rows, self._arrived = [], []
+        self._rows = []
         self._send(messages, now_ps, sweep_ps)
         self.env.run(until=2 * (now_ps + self._period_ps))
-        packets = np.array(self._rows, dtype=PACKET)
+        packets = _in_order(self._rows)
         held = NO_PACKETS
         if len(messages):
             held = self.under_way()
             held = held[held["step"] == messages.step]
-        transit = Transit.of(held=held, arrived=np.array(self._arrived, dtype=PACKET))
+        transit = Transit.of(held=held, arrived=packets[packets["step"] != messages.step])
         return Carried(packets, transit, idle_end_ps)
 
     def _send(self, messages: Messages, start_ps: int, sweep_ps: NDArray[np.int64]) -> None:
@@ -122,10 +117,13 @@ class SimPyEngine:
         packets = [
             Packet(
                 x, y, self._port[target],
-                (messages.step, source, core, target, synapses, service_ps),
+                (messages.step, source, core, target, synapses, service_ps, number),
             )
-            for source, core, target, synapses, service_ps, (x, y) in columns
+            for number, (source, core, target, synapses, service_ps, (x, y)) in enumerate(
+                columns, self._sent
+            )
         ]  # fmt: skip
+        self._sent += len(packets)
         self._open += len(packets)
         bounds = np.flatnonzero(np.diff(messages.core, prepend=-2, append=-2))
         for first, last in pairwise(bounds.tolist()):
@@ -147,25 +145,25 @@ class SimPyEngine:
 
     def _deliver(self, packet: Packet) -> None:
         del self._flying[id(packet)]
-        row = self._row(packet, packet.arrive_ps - self._skipped_ps)
-        self._rows.append(row)
-        if row[0] != self._step:
-            self._arrived.append(row)
+        self._rows.append(self._row(packet, packet.arrive_ps - self._skipped_ps))
         self._queues[packet.tag[3]].put(packet)
 
     def _row(self, packet: Packet, arrive_ps: int) -> tuple:
-        step, source, core, target, synapses, _ = packet.tag
+        step, source, core, target, synapses, *_ = packet.tag
         inject_ps = packet.inject_ps - self._skipped_ps if packet.inject_ps >= 0 else -1
+        x, y = self._host if core == HOST else self._position[core]
+        # One under way counts with its whole path.
+        hops = abs(packet.x - x) + abs(packet.y - y) if arrive_ps < 0 else packet.hops
         return (
-            step, source, core, target, synapses, packet.hops,
+            step, source, core, target, synapses, hops,
             min(self._step - step, _LATEST), inject_ps, arrive_ps,
         )  # fmt: skip
 
     def under_way(self) -> NDArray:
         """See :class:`Engine`; those that still wait for their sender were injected at -1."""
         waiting = [packet for sweep in self._sweeps.values() for packet in sweep.unsent]
-        rows = [self._row(packet, -1) for packet in (*self._flying.values(), *waiting)]
-        return np.array(rows, dtype=PACKET)
+        packets = sorted((*self._flying.values(), *waiting), key=lambda packet: packet.tag[6])
+        return np.array([self._row(packet, -1) for packet in packets], dtype=PACKET)
 
     def links(self) -> NDArray:
         """See :class:`Engine`."""
@@ -254,3 +252,9 @@ class _ReceiveQueue:
             if service_ps:
                 yield env.timeout(2 * service_ps)
             engine.finish()
+
+
+def _in_order(rows: list[tuple]) -> NDArray:
+    """Packets by time of arrival and then by destination."""
+    packets = np.array(rows, dtype=PACKET)
+    return packets[np.lexsort((packets["destination_core"], packets["arrive_ps"]))]

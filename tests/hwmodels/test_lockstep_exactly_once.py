@@ -120,7 +120,7 @@ def test_one_packet_of_a_double_spike_can_have_a_fate_of_its_own(fate):
 
 
 @pytest.mark.parametrize("step_ns", [50, 300, 2000])
-@pytest.mark.parametrize("fidelity", ["event", "analytic"])
+@pytest.mark.parametrize("fidelity", ["compiled", "reference", "analytic"])
 def test_a_hurried_chip_delivers_every_event_or_says_it_is_under_way(fidelity, step_ns):
     net = random_network(np.random.default_rng(9))
     chip = Loihi(clocking="free_running", step_ns=step_ns, fidelity=fidelity)

@@ -359,7 +359,7 @@ def test_saturated_state_is_counted():
     assert counts["voltages saturated"] > 0
 
 
-@pytest.mark.parametrize("fidelity", ["event", "analytic"])
+@pytest.mark.parametrize("fidelity", ["compiled", "reference", "analytic"])
 def test_a_run_is_deterministic_and_timing_changes_no_spike(fidelity):
     net = random_network(np.random.default_rng(3))
     first, second = run(net, 50.0, fidelity=fidelity), run(net, 50.0, fidelity=fidelity)

@@ -81,7 +81,7 @@ def test_changes_come_as_numbers_or_as_text():
         ({"spec": "davis"}, "unknown specification 'davis' of loihi; there are nahuku_fit"),
         ({"spec": "absent.toml"}, "absent.toml: no such file"),
         ({"effects": "gravity"}, "unknown effect 'gravity'"),
-        ({"fidelity": "exact"}, "fidelity must be one of event, analytic"),
+        ({"fidelity": "exact"}, "fidelity must be one of compiled, reference, analytic"),
         ({"clocking": "wall"}, "clocking must be one of barrier, free_running"),
         ({"step_ms": 0}, "step_ms must be a number > 0"),
         ({"step_ns": "x", "clocking": "free_running"}, "step_ns must be a number > 0"),

@@ -13,7 +13,7 @@ from hwmodels.errors import ModelError
 from tests.hwmodels.test_multicore import MESH, TIMES, run, traffic, transport
 
 OVERHEAD_PS = 1000
-FIDELITIES = pytest.mark.parametrize("fidelity", ["event", "analytic", "free"])
+FIDELITIES = pytest.mark.parametrize("fidelity", ["reference", "compiled", "analytic", "free"])
 
 
 def pairs_of_cells_and_cores(core_of, pairs):
@@ -59,7 +59,7 @@ def test_a_step_sends_one_packet_for_each_core_with_targets_of_a_cell_that_fired
 def test_no_step_ends_before_its_longest_sweep_and_its_last_packet(case):
     core_of, pairs, steps = case
     counted = pairs_of_cells_and_cores(core_of, pairs)
-    for fidelity in ("event", "analytic"):
+    for fidelity in ("reference", "compiled", "analytic"):
         fabric = run(transport(core_of, pairs, fidelity, sources=1), *steps)
         start = 0
         for step, fired in enumerate(steps, 1):
@@ -80,7 +80,7 @@ def test_no_step_ends_before_its_longest_sweep_and_its_last_packet(case):
 def test_contention_and_finite_buffers_only_ever_lengthen_a_step(case, link_depth, port_depth):
     core_of, pairs, steps = case
     mesh = replace(MESH, link_depth=link_depth, port_depth=port_depth)
-    event = run(transport(core_of, pairs, "event", mesh, sources=1), *steps)
+    event = run(transport(core_of, pairs, "reference", mesh, sources=1), *steps)
     closed = run(transport(core_of, pairs, "analytic", mesh, sources=1), *steps)
     assert all(a >= b for a, b in zip(event.step_ps, closed.step_ps, strict=True))
 
@@ -103,7 +103,7 @@ def test_where_no_two_packets_meet_events_and_closed_form_are_equal(data):
     fan = data.draw(st.lists(st.booleans(), min_size=columns, max_size=columns))
     pairs = [(2 * c, 2 * c + 1) for c in range(columns) if fan[c]]
     fired = data.draw(st.sets(st.integers(0, len(core_of) - 1)).map(sorted))
-    event = run(transport(core_of, pairs, "event"), fired)
+    event = run(transport(core_of, pairs, "reference"), fired)
     closed = run(transport(core_of, pairs, "analytic"), fired)
     assert event.step_ps == closed.step_ps
     assert np.array_equal(np.sort(event.packets), np.sort(closed.packets))
@@ -114,14 +114,14 @@ def test_where_no_two_packets_meet_events_and_closed_form_are_equal(data):
 def test_a_free_fabric_counts_the_operations_of_a_timed_one(case):
     core_of, pairs, steps = case
     free = run(transport(core_of, pairs, "free", sources=1), *steps)
-    timed = run(transport(core_of, pairs, "event", sources=1), *steps)
+    timed = run(transport(core_of, pairs, "reference", sources=1), *steps)
     assert free.operations == timed.operations
     assert free.step_ps == [0] * len(steps)
     assert np.all(free.packets["arrive_ps"] == 0)
     assert not np.any(free.busy_ps)
 
 
-@pytest.mark.parametrize("fidelity", ["event", "analytic"])
+@pytest.mark.parametrize("fidelity", ["reference", "compiled", "analytic"])
 def test_free_running_steps_last_their_period_whatever_happens(fidelity):
     fabric = transport([0, 2], [(0, 1)], fidelity, period_ps=777)
     run(fabric, [0], [0], [], [0])
@@ -129,14 +129,14 @@ def test_free_running_steps_last_their_period_whatever_happens(fidelity):
 
 
 def test_a_packet_later_than_the_table_can_hold_says_the_most_it_can():
-    for fidelity in ("event", "analytic"):
+    for fidelity in ("reference", "compiled", "analytic"):
         fabric = transport([0, 2], [(0, 1)], fidelity, period_ps=1)
         run(fabric, [0], *[[]] * 51_400)
         assert fabric.packets["late_steps"].tolist() == [np.iinfo(np.int16).max]
         assert fabric.packets["arrive_ps"].tolist() == [51_300]
 
 
-@pytest.mark.parametrize("fidelity", ["event", "analytic"])
+@pytest.mark.parametrize("fidelity", ["reference", "compiled", "analytic"])
 def test_a_free_running_step_lasts_at_least_the_resolution(fidelity):
     with pytest.raises(ModelError, match="at least 0.001 ns.*got 0 ps"):
         transport([0, 2], [(0, 1)], fidelity, period_ps=0)

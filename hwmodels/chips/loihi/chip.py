@@ -24,7 +24,7 @@ from hwmodels.chips.loihi.neurons import LoihiNeurons
 from hwmodels.chips.loihi.spec import NUMBER_FORMATS, LoihiSpec, synaptic_words
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.multicore import CoreTimes, MulticoreTransport
+from hwmodels.fabric.multicore import FIDELITIES, CoreTimes, MulticoreTransport
 from hwmodels.lockstep import SteppedChip
 from hwmodels.mapping import CoreLimits, Placement, mesh_graph
 from hwmodels.mapping.sequential import place_sequentially
@@ -45,8 +45,9 @@ class Loihi(SteppedChip):
         Which deviations from the ideal are on, out of :attr:`all_effects`: ``time_step`` (only
         with ``step_ms``), ``weight_precision``, ``arithmetic`` (integer neurons), ``fabric``
         (sweeps and transport take time).
-    fidelity : {"event", "analytic"}
-        Timing by SimPy processes, or in closed form without contention.
+    fidelity : {"compiled", "reference", "analytic"}
+        Timing by compiled kernels, by the SimPy processes these equal, or in closed form without
+        contention.
     clocking : {"barrier", "free_running"}
         Loihi's barrier, or steps of fixed length that wait for nothing (a what-if).
     step_ms : float, optional
@@ -72,14 +73,14 @@ class Loihi(SteppedChip):
         self,
         spec: str | Path | LoihiSpec | None = None,
         effects: str | Sequence[str] | None = None,
-        fidelity: str = "event",
+        fidelity: str = "compiled",
         clocking: str = "barrier",
         step_ms: float | str | None = None,
         step_ns: float | str | None = None,
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
-        self.fidelity = one_of("fidelity", fidelity, ("event", "analytic"))
+        self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
         self.step_ms = positive("step_ms", step_ms)
         if self.step_ms is None:

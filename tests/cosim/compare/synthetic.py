@@ -66,7 +66,7 @@ def report(**changes) -> HardwareReport:
         "chip": "loihi",
         "spec": "loihi1",
         "effects": ("precision",),
-        "fidelity": "event",
+        "fidelity": "reference",
         "mesh": MESH,
         "packets": np.empty(0, PACKET),
         "links": np.empty(0, LINK),

@@ -134,7 +134,7 @@ def test_without_step_ms_the_time_step_is_no_effect():
 
 def test_event_and_analytic_timing_agree_on_spikes_operations_and_nearly_on_time():
     network = balanced(200)
-    event, analytic = (run(network, "loihi", 60.0, fidelity=f) for f in ("event", "analytic"))
+    event, analytic = (run(network, "loihi", 60.0, fidelity=f) for f in ("compiled", "analytic"))
     assert same_spikes(event, analytic)
     assert np.array_equal(event.hardware.energy["count"], analytic.hardware.energy["count"])
     assert analytic.hardware.step_ps == pytest.approx(event.hardware.step_ps, rel=0.02)
@@ -183,7 +183,7 @@ def test_a_replay_needs_a_trace_of_the_same_network_and_has_no_state(tmp_path):
     assert same_spikes(run(spikes_only, text, 5.0), reference)
 
 
-@pytest.mark.parametrize("fidelity", ["event", "analytic"])
+@pytest.mark.parametrize("fidelity", ["compiled", "reference", "analytic"])
 def test_closed_loop_spikes_act_when_a_free_running_fabric_delivers_them(fidelity):
     """A fast clock leaves packets behind: their spikes act late, and the network notices."""
     network = balanced(200)

@@ -1,0 +1,38 @@
+"""Compiled kernels, made on first use and kept on disk.
+
+A kernel is a plain Python function over arrays. :func:`compiled` gives it as machine code; without
+Numba, or where someone wants to step through it, the function itself does the same. Numba is
+imported only when the first kernel is asked for.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+
+@cache
+def can_compile() -> bool:
+    """Whether Numba is installed; says so once when it is not."""
+    if importlib.util.find_spec("numba") is not None:
+        return True
+    log.warning("Numba is not installed: plain Python computes the same, more slowly")
+    return False
+
+
+@cache
+def compiled(function: Callable[..., Any], *parts: Callable[..., Any]) -> Callable[..., Any]:
+    """A function as machine code, with the functions it calls.
+
+    The code is cached beside the source file, so it is compiled once for an installation.
+    """
+    import numba
+
+    for part in parts:
+        numba.extending.register_jitable(part)
+    return numba.njit(cache=True, nogil=True)(function)

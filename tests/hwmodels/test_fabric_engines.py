@@ -1,0 +1,44 @@
+"""The engines of the event-driven fabric agree on every packet, to the picosecond."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodels.errors import ModelError
+from hwmodels.fabric.flat_engine import BatchedEngine
+from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.multicore import EVENT_ENGINES
+from tests.hwmodels.fabric_cases import carry, difference, random_case
+
+OTHERS = sorted(set(EVENT_ENGINES) - {"reference"})
+
+
+@pytest.mark.parametrize("engine", OTHERS)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=120, deadline=None)
+def test_an_engine_equals_the_reference_in_every_packet_link_and_step(engine, seed):
+    assert difference(random_case(seed), engine) is None
+
+
+def test_random_cases_are_hard_enough():
+    """Among them are packets that wait, senders held up, steps overrun and packets held."""
+    full, waited, held, blocked = 0, 0, 0, 0
+    for seed in range(60):
+        case = random_case(seed)
+        said, links = carry("batched", case)
+        full += bool(np.any(links["max_queue"] >= case.mesh.link_depth))
+        for carried, flying in said:
+            packets = carried.packets
+            waited += bool(np.any(np.bincount(packets["destination_core"] + 1) > 1))
+            held += carried.transit is not None
+            blocked += bool(np.any(flying["inject_ps"] < 0))
+    assert min(full, waited, held, blocked) >= 5
+
+
+def test_a_mesh_beyond_the_tables_is_refused_in_one_line():
+    times = MeshTimes(3000, 1, 2, 1, 1, 1, 1, 1, 1)
+    with pytest.raises(ModelError, match="3000 x 1 routers.*fidelity=reference"):
+        BatchedEngine(np.zeros((1, 2), dtype=np.int16), (0, 0), times, None)
