@@ -55,8 +55,8 @@ class Shape(NamedTuple):
     """What never changes. A ``room`` is the power of two that a depth takes in memory.
 
     By direction: ``hop`` is what an output adds to a flit; ``arrival_lane`` and ``free_lane`` are
-    the lanes of the arrival behind it and of its link's becoming free (-1: at the same time). By port:
-    ``receiver`` is the row of an ejection port in the receivers' tables, ``sender`` the sender at
+    the lanes of the arrival behind it and of its link's becoming free (-1: at the same time). By
+    port: ``receiver`` is the row of an ejection port in the receivers' tables, ``sender`` the sender at
     an injection port.
     """
 
