@@ -56,8 +56,8 @@ class Shape(NamedTuple):
 
     By direction: ``hop`` is what an output adds to a flit; ``arrival_lane`` and ``free_lane`` are
     the lanes of the arrival behind it and of its link's becoming free (-1: at the same time). By
-    port: ``receiver`` is the row of an ejection port in the receivers' tables, ``sender`` the sender at
-    an injection port.
+    port: ``receiver`` is the row of an ejection port in the receivers' tables, ``sender`` the
+    sender at an injection port.
     """
 
     stride: int
