@@ -29,8 +29,10 @@ def place_sequentially(
     graph: nx.Graph,
     units_of: NDArray[np.int64] | None = None,
     profile_of: NDArray[np.int64] | None = None,
+    order: NDArray[np.int64] | None = None,
+    breaks: NDArray[np.int64] | None = None,
 ) -> Placement:
-    """Fill cores with cells in their global order.
+    """Fill cores with cells in their global order, or in another one.
 
     Parameters
     ----------
@@ -43,6 +45,10 @@ def place_sequentially(
         none for spike sources.
     profile_of : int64, shape (cells,), optional
         Number of the parameter set each cell uses; the same for all by default.
+    order : int64, shape (placed cells,), optional
+        Global numbers of the cells that are placed, in the order in which they fill cores.
+    breaks : int64, optional
+        Positions in this order at which a new core must begin, ascending.
 
     Raises
     ------
@@ -55,7 +61,7 @@ def place_sequentially(
         units_of = np.repeat(np.array(placed, dtype=np.int64), np.diff(network.offsets))
     if profile_of is None:
         profile_of = np.zeros(len(units_of), dtype=np.int64)
-    filling = _Filling(network, limits, units_of, profile_of)
+    filling = _Filling(network, limits, units_of, profile_of, order, breaks)
     cells_per_core = limits.units
     while True:
         bounds = filling.fill(cells_per_core)
@@ -108,10 +114,14 @@ class _Filling:
         limits: CoreLimits,
         units_of: NDArray[np.int64],
         profile_of: NDArray[np.int64],
+        order: NDArray[np.int64] | None,
+        breaks: NDArray[np.int64] | None,
     ) -> None:
         self._network = network
         self._limits = limits
-        self.order = np.flatnonzero(units_of > 0)
+        self.order = np.flatnonzero(units_of > 0) if order is None else order
+        ends = [] if breaks is None else [*breaks]
+        self._breaks = np.array([*ends, len(self.order)], dtype=np.int64)
         self._units = units_of[self.order]
         self._profiles = profile_of[self.order]
         place = np.full(int(network.offsets[-1]), -1)
@@ -140,7 +150,8 @@ class _Filling:
 
     def _largest(self, first: int, cells_per_core: int) -> int:
         """One past the last cell that still fits on a core that begins with ``first``."""
-        high = min(first + cells_per_core, len(self.order))
+        end = self._breaks[np.searchsorted(self._breaks, first, side="right")]
+        high = min(first + cells_per_core, int(end))
         room = np.cumsum(self._units[first:high]) <= self._limits.units
         high = first + int(np.count_nonzero(room))
         if high > first and self._exceeded(first, high) is None:

@@ -27,7 +27,7 @@ from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.multicore import FIDELITIES, CoreTimes, MulticoreTransport
 from hwmodels.lockstep import SteppedChip
 from hwmodels.mapping import CoreLimits, Placement, mesh_graph
-from hwmodels.mapping.sequential import place_sequentially
+from hwmodels.mapping.mappers import MAPPERS, place
 from hwmodels.network import Network, Projection, to_delay_steps
 from hwmodels.quantisation import weight_unit
 from hwmodels.result import ENERGY, QUANTISATION, HardwareReport
@@ -55,6 +55,8 @@ class Loihi(SteppedChip):
         chip fixes it.
     step_ns : float, optional
         Length of a free-running step; real time by default.
+    mapper : {"sequential", "traffic"}
+        Cells to cores in the script's order, or for the least traffic between cores.
     **changes
         Any field of the specification.
 
@@ -77,9 +79,11 @@ class Loihi(SteppedChip):
         clocking: str = "barrier",
         step_ms: float | str | None = None,
         step_ns: float | str | None = None,
+        mapper: str = "sequential",
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
+        self.mapper = one_of("mapper", mapper, MAPPERS)
         self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
         self.step_ms = positive("step_ms", step_ms)
@@ -196,9 +200,8 @@ class Loihi(SteppedChip):
             memory_of=lambda synapses, contiguous: synaptic_words(synapses, contiguous, bits),
         )
         graph = mesh_graph(spec.columns, spec.rows, spec.cores_per_tile)
-        return place_sequentially(
-            network, limits, graph, self._units(translation), _profiles(translation)
-        )
+        units, host = self._units(translation), (spec.host_column, spec.host_row)
+        return place(self.mapper, network, limits, graph, units, _profiles(translation), host)
 
     def _units(self, translation: Translation) -> NDArray[np.int64]:
         """Compartments of each cell; 0 for spike sources, which the host injects."""

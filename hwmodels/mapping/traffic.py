@@ -1,0 +1,169 @@
+"""The traffic mapper: cells that talk to each other share a core, cores that do so are neighbours.
+
+In: what the sequential mapper gets. Out: a Placement in which no core exceeds any limit, on no
+more cores than the sequential one takes, with no more traffic. METIS (Karypis and Kumar 1998)
+partitions the graph of synapses for the least communication volume; the parts are then arranged
+on the routers by the fast approximate solution of the quadratic assignment problem (Vogelstein et
+al. 2015) and exchanges of two, as SciPy has them. It must not know any chip's timing or arithmetic.
+
+Traffic is counted with one packet for each axon, as if every cell fired as often as any other;
+hops are those of a mesh.
+"""
+
+from __future__ import annotations
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.errors import CapacityError, ModelError
+from hwmodels.mapping.placement import CoreLimits, Placement, core_positions, synapse_ends
+from hwmodels.mapping.sequential import place_sequentially
+from hwmodels.network import Network
+
+#: Above so many cores parts stay where the partition numbers them: arranging grows as their cube.
+_ARRANGED = 512
+#: Up to so many, exchanges of two cores follow.
+_EXCHANGED = 40
+
+
+def place_by_traffic(
+    network: Network,
+    limits: CoreLimits,
+    graph: nx.Graph,
+    units_of: NDArray[np.int64] | None = None,
+    profile_of: NDArray[np.int64] | None = None,
+    host: tuple[int, int] = (0, 0),
+) -> Placement:
+    """Place a network for the least traffic between cores.
+
+    Parameters
+    ----------
+    network, limits, graph, units_of, profile_of
+        See :func:`hwmodels.mapping.sequential.place_sequentially`.
+    host : tuple of int
+        Column and row of the router where the spikes of sources enter.
+
+    Raises
+    ------
+    CapacityError
+        When neither this mapper nor the sequential one makes it fit; the message is of the latter.
+    ModelError
+        When METIS is not installed.
+    """
+    if units_of is None:
+        placed = [not population.is_source for population in network.populations]
+        units_of = np.repeat(np.array(placed, dtype=np.int64), np.diff(network.offsets))
+
+    def fill(order: NDArray | None = None, breaks: NDArray | None = None) -> Placement:
+        return place_sequentially(network, limits, graph, units_of, profile_of, order, breaks)
+
+    plain, too_large = None, None
+    try:
+        plain = fill()
+        cores = plain.n_cores
+        if cores < 2:
+            return plain
+    except CapacityError as error:
+        too_large, cores = error, limits.cores
+    part = _parts(network, units_of, cores, limits.units)
+    order = np.lexsort((np.arange(len(part)), part))
+    order = order[units_of[order] > 0]
+    borders = np.flatnonzero(np.diff(part[order])) + 1
+    candidates = [] if plain is None else [plain]
+    # The second fits where a part is a little too large; its borders then move.
+    for breaks in (borders, None):
+        try:
+            candidate = fill(order, breaks)
+        except CapacityError:
+            continue
+        if candidate.n_cores <= cores:
+            candidates.append(candidate)
+    if not candidates:
+        assert too_large is not None
+        raise too_large
+    candidates.sort(key=lambda placement: traffic(placement, host))
+    # Of the others the sequential one may still gain more: it is the one that differs most.
+    for chosen in {id(c): c for c in (candidates[0], plain) if c is not None}.values():
+        arranged = _arrangement(chosen, core_positions(graph)[: chosen.n_cores], host)
+        if arranged is not None:
+            cells = [np.flatnonzero(chosen.core_of == core) for core in arranged]
+            ends = np.cumsum([len(group) for group in cells])[:-1]
+            candidates.append(fill(np.concatenate(cells), ends))
+    return min(candidates, key=lambda placement: traffic(placement, host))
+
+
+def traffic(placement: Placement, host: tuple[int, int] = (0, 0)) -> int:
+    """Packets that leave their core plus all their hops, if every cell fired once."""
+    axons = placement.axons
+    source = np.repeat(np.arange(len(placement.core_of)), np.diff(axons.indptr))
+    core = placement.core_of[source]
+    position = placement.position.reshape(-1, 2).astype(np.int64)
+    start = np.where((core >= 0)[:, None], position[core], np.array(host, dtype=np.int64))
+    hops = np.abs(start - position[axons.core]).sum(axis=1)
+    return int(hops.sum() + np.count_nonzero(core != axons.core))
+
+
+def _parts(
+    network: Network, units_of: NDArray[np.int64], parts: int, room: int
+) -> NDArray[np.int64]:
+    """Part of each cell: of equal size and with few other parts to send to.
+
+    Spike sources weigh nothing, but what they send counts.
+    """
+    try:
+        import pymetis
+    except ImportError:
+        raise ModelError("mapper=traffic needs METIS: pip install pymetis") from None
+    from scipy.sparse import coo_array
+
+    n_cells = len(units_of)
+    sources, targets = synapse_ends(network)
+    between = sources != targets
+    ones = np.ones(int(between.sum()), dtype=np.int64)
+    joined = coo_array((ones, (sources[between], targets[between])), (n_cells, n_cells)).tocsr()
+    joined = (joined + joined.T).tocsr()
+    # How much larger than the average a part may be, in thousandths.
+    slack = int(1000 * (room * parts / max(int(units_of.sum()), 1) - 1))
+    options = pymetis.Options(
+        objtype=pymetis.ObjType.VOL, seed=0, ufactor=min(max(slack, 1), 300), ncuts=4
+    )
+    found = pymetis.part_graph(
+        parts,
+        pymetis.CSRAdjacency(joined.indptr.astype(np.int64), joined.indices.astype(np.int64)),
+        vweights=units_of.astype(np.int64).tolist(),
+        eweights=joined.data.astype(np.int64).tolist(),
+        recursive=False,
+        options=options,
+    )
+    return np.asarray(found[1], dtype=np.int64)
+
+
+def _arrangement(
+    placement: Placement, positions: NDArray[np.int16], host: tuple[int, int]
+) -> NDArray[np.int64] | None:
+    """Which of a placement's cores should lie at each position; None for a large hardware."""
+    from scipy.optimize import quadratic_assignment
+
+    n_cores = placement.n_cores
+    if not 1 < n_cores <= _ARRANGED:
+        return None
+    axons = placement.axons
+    source = np.repeat(np.arange(len(placement.core_of)), np.diff(axons.indptr))
+    core = placement.core_of[source]
+    # The host is a core that stays where it is.
+    flow = np.zeros((n_cores + 1, n_cores + 1))
+    np.add.at(flow, (np.where(core >= 0, core, n_cores), axons.core), 1.0)
+    places = np.concatenate((positions.astype(float), [host]))
+    distance = np.abs(places[:, None] - places[None]).sum(axis=2)
+    fixed = {
+        "partial_match": np.array([[n_cores, n_cores]]),
+        "rng": np.random.default_rng(0),  # unused from a given start, but asked for
+    }
+    found = quadratic_assignment(flow, distance, options=fixed)
+    if n_cores <= _EXCHANGED:
+        guess = np.stack([np.arange(n_cores), found.col_ind[:n_cores]], axis=1)
+        found = quadratic_assignment(
+            flow, distance, method="2opt", options={**fixed, "partial_guess": guess}
+        )
+    return np.argsort(found.col_ind[:n_cores])

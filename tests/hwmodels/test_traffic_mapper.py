@@ -1,0 +1,135 @@
+"""The traffic mapper: every limit kept, every cell placed once, and less traffic."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodels.errors import CapacityError, ModelError
+from hwmodels.mapping import CoreLimits, mesh_graph
+from hwmodels.mapping.sequential import place_sequentially
+from hwmodels.mapping.traffic import place_by_traffic, traffic
+from tests.hwmodels.networks import cells, network, random_network, source, synapses
+from tests.hwmodels.running import run
+
+
+def communities(n, of, rng=None):
+    """Cells that send to all of their own community, in an order that mixes the communities."""
+    order = np.arange(n) if rng is None else rng.permutation(n)
+    pairs = [
+        (int(order[a]), int(order[b])) for a in range(n) for b in range(n) if a // of == b // of
+    ]
+    return network(cells(n), projections=[synapses(0, 0, pairs, n_pre=n)])
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_communities_in_any_order_keep_to_their_cores(seed):
+    net = communities(64, 8, np.random.default_rng(seed))
+    limits, graph = CoreLimits(cores=16, units=8), mesh_graph(4, 2, 2)
+    placement = place_by_traffic(net, limits, graph)
+    assert traffic(place_sequentially(net, limits, graph)) > 500
+    assert traffic(placement) == 0
+    assert placement.neurons.tolist() == [8] * 8
+
+
+def test_cores_that_talk_are_neighbours():
+    # A chain of communities, numbered so that the sequential mapper sends every packet far.
+    chain = [0, 4, 1, 5, 2, 6, 3, 7]
+    pairs = [(c * 4 + a, c * 4 + b) for c in range(8) for a in range(4) for b in range(4)]
+    pairs += [(x * 4 + a, y * 4 + a) for x, y in pairwise(chain) for a in range(4)]
+    net = network(cells(32), projections=[synapses(0, 0, pairs)])
+    limits, graph = CoreLimits(cores=8, units=4), mesh_graph(8, 1, 1)
+    assert traffic(place_by_traffic(net, limits, graph)) == 7 * 4 * 2  # a core, and one hop
+    assert traffic(place_sequentially(net, limits, graph)) > 7 * 4 * 2
+
+
+def test_what_the_host_drives_lies_near_it():
+    net = network(
+        cells(8), source(*[[1.0]] * 8),
+        projections=[synapses(1, 0, [(a, b) for a in range(8) for b in (6, 7)])],
+    )  # fmt: skip
+    limits, graph = CoreLimits(cores=4, units=2), mesh_graph(4, 1, 1)
+    placement = place_by_traffic(net, limits, graph, host=(0, 0))
+    core = placement.core_of[6]
+    assert placement.core_of[7] == core
+    assert placement.position[core].tolist() == [0, 0]
+
+
+@given(st.integers(2, 30), st.data())
+@settings(max_examples=50, deadline=None)
+def test_limits_are_kept_each_cell_is_placed_once_and_traffic_is_never_more(n, data):
+    cell = st.integers(0, n - 1)
+    pairs = data.draw(st.lists(st.tuples(cell, cell), max_size=80))
+    given_limits = {
+        "units": data.draw(st.integers(2, 20)), "input_axons": data.draw(st.integers(4, 40)),
+        "output_axons": data.draw(st.integers(8, 60)), "memory": data.draw(st.integers(4, 40)),
+        "profiles": data.draw(st.integers(1, 3)),
+    }  # fmt: skip
+    limits, graph = CoreLimits(cores=12, **given_limits), mesh_graph(3, 2, 2)
+    units = np.array(data.draw(st.lists(st.integers(1, 2), min_size=n, max_size=n)))
+    profiles = np.array(data.draw(st.lists(st.integers(0, 2), min_size=n, max_size=n)))
+    net = network(cells(n), projections=[synapses(0, 0, pairs, n_pre=n)])
+    try:
+        plain = place_sequentially(net, limits, graph, units, profiles)
+    except CapacityError:
+        plain = None
+    try:
+        placement = place_by_traffic(net, limits, graph, units, profiles)
+    except CapacityError:
+        assert plain is None  # it never fails where the other one does not
+        return
+    cores = placement.core_of
+    assert np.all((cores >= 0) & (cores < placement.n_cores))
+    assert placement.neurons.tolist() == np.bincount(cores, minlength=placement.n_cores).tolist()
+    assert placement.synapses.sum() == len(pairs)
+    assert placement.n_cores <= limits.cores
+    for core in range(placement.n_cores):
+        here = cores == core
+        assert units[here].sum() <= limits.units
+        assert len(set(profiles[here])) <= limits.profiles
+        assert len({a for a, b in pairs if here[b]}) <= limits.input_axons
+        assert len({(a, cores[b]) for a, b in pairs if here[a]}) <= limits.output_axons
+        assert placement.memory[core] <= limits.memory
+    if plain is not None:
+        assert placement.n_cores <= plain.n_cores
+        assert traffic(placement) <= traffic(plain)
+
+
+def test_placing_twice_places_alike():
+    net = random_network(np.random.default_rng(5))
+    limits, graph = CoreLimits(cores=16, units=6), mesh_graph(4, 2, 2)
+    one, other = (place_by_traffic(net, limits, graph).core_of for _ in range(2))
+    assert one.tolist() == other.tolist()
+
+
+def test_a_network_that_fits_nowhere_says_what_the_sequential_mapper_says():
+    net = network(cells(9, "many"))
+    with pytest.raises(CapacityError, match="larger than the hardware.*'many'"):
+        place_by_traffic(net, CoreLimits(cores=4, units=2), mesh_graph(2, 2, 1))
+
+
+def test_a_network_without_cells_needs_no_core():
+    net = network(source([1.0]))
+    assert place_by_traffic(net, CoreLimits(cores=4, units=2), mesh_graph(2, 2, 1)).n_cores == 0
+
+
+def test_loihi_computes_the_same_spikes_and_sends_fewer_packets_between_cores():
+    net = random_network(np.random.default_rng(3), n=60, synapse_count=150)
+    runs = [run(net, 50.0, mapper=m, compartments_per_core=6) for m in ("sequential", "traffic")]
+    one, other = ([(*s.cell, *s.time_ms) for s in r.spikes] for r in runs)
+    assert one == other
+    assert sum(len(s.cell) for s in runs[0].spikes) > 50
+    sequential, traffic_aware = (
+        int(np.count_nonzero(r.hardware.packets["source_core"]
+                             != r.hardware.packets["destination_core"])) for r in runs
+    )  # fmt: skip
+    assert traffic_aware < sequential
+
+
+def test_an_unknown_mapper_is_named():
+    with pytest.raises(ModelError, match="mapper must be one of sequential, traffic, got 'best'"):
+        run(network(cells(1)), 1.0, mapper="best")
