@@ -140,10 +140,10 @@ def _alone(
 ) -> list[tuple[str, Comparison]]:
     effects = engine.chip.effects
     pairs = [("none", one.run(f"{engine.name}, none", engine.with_effects(())))]
-    pairs += [
-        (effect, one.run(f"{engine.name}, {effect}", engine.with_effects((effect,))))
-        for effect in effects
-    ]
+    for effect in effects:
+        together = [name for name in (engine.chip.part_of.get(effect), effect) if name]
+        label = "+".join(together)
+        pairs.append((label, one.run(f"{engine.name}, {label}", engine.with_effects(together))))
     return [*pairs, ("all", everything)]
 
 

@@ -268,7 +268,9 @@ class Chip(ABC):
     spec_type: ClassVar[type[Spec]]
     parameter_sets: ClassVar[tuple[str, ...]]
     all_effects: ClassVar[tuple[str, ...]]
-    specimen_option: ClassVar[str | None] = None
+    specimen_option: str | None = None
+    #: Effects that are part of another one's computation, and that other one.
+    part_of: ClassVar[Mapping[str, str]] = {}
     spec: Any
 
     def __init__(

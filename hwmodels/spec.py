@@ -16,7 +16,7 @@ import difflib
 import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -120,6 +120,26 @@ class Spec:
             for f in self.quantities()
         ]  # fmt: skip
 
+    def caveats(self, fields: Iterable[str] | None = None) -> dict[str, str]:
+        """What of these numbers is not verified, as ``sources`` of a report.
+
+        Parameters
+        ----------
+        fields : iterable of str, optional
+            Those that matter in this run; all of them by default.
+        """
+        wanted = None if fields is None else set(fields)
+        marked: dict[str, list[str]] = {}
+        for row in self.table():
+            if wanted is None or row.field in wanted:
+                marked.setdefault(row.evidence, []).append(row.field)
+        titles = {
+            "low confidence": "L",
+            "unverified (mark R: recalled)": "R",
+            "chosen by this model (mark M)": "M",
+        }
+        return {title: ", ".join(marked[m]) for title, m in titles.items() if m in marked}
+
     def to_toml(self, chip: str | None = None, options: Mapping[str, Any] | None = None) -> str:
         """The specification as a TOML file that :meth:`from_toml` reads.
 
@@ -202,6 +222,23 @@ def one_of(name: str, value: str, allowed: Sequence[str]) -> str:
     if value not in allowed:
         raise ModelError(f"{name} must be one of {', '.join(allowed)}, got {value!r}")
     return value
+
+
+def whole(name: str, value: int | str, least: int, most: int) -> int:
+    """An option that is a whole number within bounds, given as such or as text.
+
+    Raises
+    ------
+    ModelError
+        For anything else.
+    """
+    try:
+        number = int(str(value))
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise ModelError(f"{name} must be a whole number from {least} to {most}, got {value!r}")
+    return number
 
 
 def positive(name: str, value: float | str | None) -> float | None:

@@ -106,6 +106,9 @@ def hardware_rows(hardware: HardwareMetrics) -> Rows:
     ]
     if hardware.sources.get("specification"):
         rows.insert(2, ("its numbers", hardware.sources["specification"]))
+    for caveat in ("low confidence", "chips used"):
+        if hardware.sources.get(caveat):
+            rows.append((caveat, hardware.sources[caveat]))
     cores, links = hardware.cores, hardware.links
     if cores is not None:
         rows.append(

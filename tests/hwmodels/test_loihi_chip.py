@@ -76,7 +76,7 @@ def too_many_words():
         (lambda: Loihi(spec="nahuku"),
          ModelError, "'nahuku'", "nahuku_fit, davies2018", ".toml"),
         (lambda: Loihi(effects="fabric+wind"),
-         ModelError, "'wind'", "weight_precision", "arithmetic, fabric"),
+         ModelError, "'wind'", "weight_precision", "arithmetic, noise, fabric"),
         (lambda: Loihi(fidelity="cycle"),
          ModelError, "fidelity", "compiled, reference, analytic", "'cycle'"),
         (lambda: Loihi(visit_time=3), ModelError, "'visit_time'", "nearest", "'visit_"),
@@ -89,6 +89,13 @@ def too_many_words():
          ModelError, "free-running step", "0.001 ns", "got 0 ps"),
         (lambda: Loihi(step_ns=5), ModelError, "step_ns", "free-running step",
          "clocking=free_running"),
+        (lambda: Loihi(noise="spikes"), ModelError, "noise", "none, current, voltage", "'spikes'"),
+        (lambda: Loihi(noise_exponent=16), ModelError, "noise_exponent", "from 0 to 15", "16"),
+        (lambda: Loihi(noise_offset=0.5), ModelError, "noise_offset", "from -64 to 63", "0.5"),
+        (lambda: Loihi(floor_exponent="low"),
+         ModelError, "floor_exponent", "from 0 to 31", "'low'"),
+        (lambda: run(network(cells(1, "mine")), 1.0, ceiling_exponent=2),
+         ModelError, "population 'mine'", "ceiling of the membrane 8191", "ceiling_exponent"),
         (lambda: Loihi(step_overhead_ns="[[1, NaN]]"),
          ModelError, "step_overhead_ns", "a list of [integer, number] pairs", "NaN"),
         (lambda: Loihi(step_overhead_ns=[[1, -5.0]]),
@@ -132,7 +139,8 @@ def test_separate_compartments_can_be_recorded_apart():
 
 def test_effects_say_what_is_on():
     assert Loihi().effects == ("weight_precision", "arithmetic", "fabric")
-    assert Loihi(step_ms=1.0).effects == Loihi.all_effects
+    assert Loihi(step_ms=1.0, noise="current").effects == Loihi.all_effects
+    assert Loihi(noise="voltage", effects="noise+fabric").effects == ("fabric",)
     assert Loihi(effects="fabric+arithmetic").effects == ("arithmetic", "fabric")
     net = random_network(np.random.default_rng(2))
     chip = Loihi(effects="none")

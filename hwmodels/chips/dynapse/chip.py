@@ -251,13 +251,9 @@ def _placement(configuration: Configuration, spec: DynapseSpec) -> Placement:
 
 def _sources(spec: DynapseSpec) -> dict[str, str]:
     """Where the numbers come from, and what of them is not verified."""
-    marks: dict[str, list[str]] = {}
-    for row in spec.table():
-        marks.setdefault(row.evidence, []).append(row.field)
     return {
         "specification": spec.note,
-        "unverified (mark R: recalled)": ", ".join(marks.get("R", [])) or "none",
-        "chosen by this model (mark M)": ", ".join(marks.get("M", [])) or "none",
+        **spec.caveats(),
         "static power": f"{spec.static_mW:g} mW a chip, not in the energy shown "
         f"({spec.sources.get('static_mW', ('',))[0]})",
         "spike sources": "sent by the stimulus FPGA at chip "

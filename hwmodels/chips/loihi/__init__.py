@@ -26,13 +26,14 @@ step later; here it moves it in the step in which it is added, so input is added
 from hwmodels.chips.loihi.arithmetic import (
     Compartments,
     decayed,
+    noise_draws,
     update_compartments,
     wrapped,
 )
 from hwmodels.chips.loihi.chip import Loihi, LoihiTransport
 from hwmodels.chips.loihi.formats import Scale, quantise_bias, quantise_weights, scale_population
 from hwmodels.chips.loihi.neurons import LoihiNeurons
-from hwmodels.chips.loihi.spec import LoihiSpec, synaptic_words
+from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec, synaptic_words
 
 #: What makes this module a chip (see :mod:`hwmodels.chips`).
 CHIP = Loihi
@@ -40,12 +41,14 @@ CHIP = Loihi
 __all__ = [
     "CHIP",
     "Compartments",
+    "CoreSettings",
     "Loihi",
     "LoihiNeurons",
     "LoihiSpec",
     "LoihiTransport",
     "Scale",
     "decayed",
+    "noise_draws",
     "quantise_bias",
     "quantise_weights",
     "scale_population",

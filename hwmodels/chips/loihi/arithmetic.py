@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.chips.loihi.spec import LoihiSpec
+from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec
 
 
 def decayed(x: NDArray[np.int64], decay: NDArray[np.int64], bits: int = 12) -> NDArray[np.int64]:
@@ -40,16 +40,53 @@ class Compartments:
     voltage_saturations: int = 0
 
 
+def noise_draws(
+    seed: int, step: int, first: int, size: int, settings: CoreSettings
+) -> NDArray[np.int64]:
+    """Noise of some compartments in one step: ``(x + 64 offset) 2^(exponent - 7)``.
+
+    ``x`` is uniform over the integers -127..127. The sequence of the chip is proprietary, so only
+    the distribution is its own; ours depends on seed, step and compartment and on nothing else, so
+    that runs can be repeated and computed in any order.
+
+    Parameters
+    ----------
+    seed, step : int
+    first, size : int
+        Number of the first compartment, and how many.
+    settings : CoreSettings
+
+    Returns
+    -------
+    int64, shape (size,)
+        In units of the state.
+    """
+    mask = (1 << 64) - 1
+    start = ((seed * 0x9E3779B97F4A7C15) ^ (step * 0xD1B54A32D192ED03)) & mask
+    # SplitMix64, a counter-based generator: the state is the counter.
+    z = np.arange(first + 1, first + size + 1, dtype=np.uint64) * np.uint64(0xBF58476D1CE4E5B9)
+    z += np.uint64(start)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        z = (z ^ (z >> np.uint64(shift))) * np.uint64(factor)
+    z ^= z >> np.uint64(31)
+    x = ((z >> np.uint64(32)) % np.uint64(255)).astype(np.int64) - 127
+    return ((x + 64 * settings.noise_offset) << settings.noise_exponent) >> 7
+
+
 def update_compartments(
-    c: Compartments, q: NDArray[np.int64], bias: NDArray[np.int64], spec: LoihiSpec
+    c: Compartments,
+    q: NDArray[np.int64],
+    bias: NDArray[np.int64],
+    spec: LoihiSpec,
+    settings: CoreSettings | None = None,
 ) -> NDArray[np.bool_]:
     """One step of all compartments, in place; returns which fire. Datasheet 1.3, steps 1 to 10.
 
     ``q`` is the summed effective weight of this step's slot, ``bias`` the drive without synapses
-    (with what a joined compartment passes on).
+    (with what a joined compartment passes on); either includes the noise where there is any.
     """
     update_currents(c, q, spec)
-    return update_voltages(c, bias, spec)
+    return update_voltages(c, bias, spec, settings)
 
 
 def update_currents(c: Compartments, q: NDArray[np.int64], spec: LoihiSpec) -> None:
@@ -62,12 +99,17 @@ def update_currents(c: Compartments, q: NDArray[np.int64], spec: LoihiSpec) -> N
     c.current_wraps += int(np.count_nonzero(c.u != u))
 
 
-def update_voltages(c: Compartments, bias: NDArray[np.int64], spec: LoihiSpec) -> NDArray[np.bool_]:
+def update_voltages(
+    c: Compartments,
+    bias: NDArray[np.int64],
+    spec: LoihiSpec,
+    settings: CoreSettings | None = None,
+) -> NDArray[np.bool_]:
     """Steps 4 to 10: the membrane takes the current, and fires or not."""
-    limit = (1 << spec.state_bits) - 1
+    floor, ceiling = (settings or CoreSettings()).voltage_limits(spec)
     # 4, 5 The voltage decays and takes current and bias; 6 it saturates.
     v = decayed(c.v, c.decay_v, spec.decay_bits) + wrapped(c.u + bias, spec.state_bits)
-    clipped = np.clip(v, -limit, limit)
+    clipped = np.clip(v, floor, ceiling)
     # 7 While refractory it is held at zero; the current goes on.
     free = c.held == 0
     c.voltage_saturations += int(np.count_nonzero((clipped != v) & free))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +16,13 @@ from hwmodels.chips.loihi.formats import (
     Scale,
     largest_mantissa,
     native_obstacle,
+    noise_row,
     parameter_rows,
     quantise_weights,
     scale_population,
 )
 from hwmodels.chips.loihi.neurons import LoihiNeurons
-from hwmodels.chips.loihi.spec import NUMBER_FORMATS, LoihiSpec, synaptic_words
+from hwmodels.chips.loihi.spec import NUMBER_FORMATS, CoreSettings, LoihiSpec, synaptic_words
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.multicore import FIDELITIES, CoreTimes, MulticoreTransport
@@ -31,7 +32,7 @@ from hwmodels.mapping.mappers import MAPPERS, place
 from hwmodels.network import Network, Projection, to_delay_steps
 from hwmodels.quantisation import weight_unit
 from hwmodels.result import ENERGY, QUANTISATION, HardwareReport
-from hwmodels.spec import one_of, picoseconds, positive
+from hwmodels.spec import one_of, picoseconds, positive, whole
 
 
 class Loihi(SteppedChip):
@@ -43,8 +44,8 @@ class Loihi(SteppedChip):
         A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
     effects : str or sequence of str
         Which deviations from the ideal are on, out of :attr:`all_effects`: ``time_step`` (only
-        with ``step_ms``), ``weight_precision``, ``arithmetic`` (integer neurons), ``fabric``
-        (sweeps and transport take time).
+        with ``step_ms``), ``weight_precision``, ``arithmetic`` (integer neurons), ``noise`` (only
+        with ``noise``, and in that arithmetic), ``fabric`` (sweeps and transport take time).
     fidelity : {"compiled", "reference", "analytic"}
         Timing by compiled kernels, by the SimPy processes these equal, or in closed form without
         contention.
@@ -57,6 +58,14 @@ class Loihi(SteppedChip):
         Length of a free-running step; real time by default.
     mapper : {"sequential", "traffic"}
         Cells to cores in the script's order, or for the least traffic between cores.
+    noise : {"none", "current", "voltage"}
+        What the pseudo-random generator of a core adds to.
+    noise_exponent, noise_offset : int
+        See :class:`~hwmodels.chips.loihi.spec.CoreSettings`.
+    noise_seed : int
+        Of the generator: another seed, another chip.
+    floor_exponent, ceiling_exponent : int, optional
+        Limits of the membrane; likewise.
     **changes
         Any field of the specification.
 
@@ -69,7 +78,8 @@ class Loihi(SteppedChip):
     name = "loihi"
     spec_type = LoihiSpec
     parameter_sets = ("nahuku_fit", "davies2018")
-    all_effects = ("time_step", "weight_precision", "arithmetic", "fabric")
+    all_effects = ("time_step", "weight_precision", "arithmetic", "noise", "fabric")
+    part_of: ClassVar[Mapping[str, str]] = {"noise": "arithmetic"}
 
     def __init__(
         self,
@@ -80,6 +90,12 @@ class Loihi(SteppedChip):
         step_ms: float | str | None = None,
         step_ns: float | str | None = None,
         mapper: str = "sequential",
+        noise: str = "none",
+        noise_exponent: int | str = 7,
+        noise_offset: int | str = 0,
+        noise_seed: int | str = 1,
+        floor_exponent: int | str | None = None,
+        ceiling_exponent: int | str | None = None,
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
@@ -87,8 +103,17 @@ class Loihi(SteppedChip):
         self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
         self.step_ms = positive("step_ms", step_ms)
-        if self.step_ms is None:
-            self.effects = tuple(effect for effect in self.effects if effect != "time_step")
+        self.settings = CoreSettings.checked(
+            noise, noise_exponent, noise_offset, floor_exponent, ceiling_exponent
+        )
+        self.noise_seed = whole("noise_seed", noise_seed, 0, 2**63 - 1)
+        absent = {
+            "time_step": self.step_ms is None,
+            "noise": noise == "none" or "arithmetic" not in self.effects,
+        }
+        self.effects = tuple(effect for effect in self.effects if not absent.get(effect))
+        if "noise" in self.effects:
+            self.specimen_option = "noise_seed"
         self.step_ns = positive("step_ns", step_ns)
         if self.step_ns is not None and self.clocking == "barrier":
             raise ModelError(
@@ -102,6 +127,8 @@ class Loihi(SteppedChip):
         return {
             "effects": [effect for effect in self.effects if effect != "fabric"],
             "step_ms": self.step_ms,
+            "settings": astuple(self.settings),
+            "noise_seed": self.noise_seed if "noise" in self.effects else None,
             **{name: getattr(self.spec, name) for name in NUMBER_FORMATS},
         }
 
@@ -126,7 +153,10 @@ class Loihi(SteppedChip):
                 counts["weights clipped"] = counts.get("weights clipped", 0) + int(row[-1])
                 projections[k] = replace(projection, weight=effective)
         for index, scale in scales.items() if "arithmetic" in self.effects else ():
+            self._check_ceiling(network, index, scale)
             rows += parameter_rows(network, index, scale, self.spec)
+            if "noise" in self.effects:
+                rows.append(noise_row(network.populations[index].label, scale, self.settings))
         return Translation(
             replace(network, projections=tuple(projections)),
             np.array(rows, dtype=QUANTISATION),
@@ -165,6 +195,16 @@ class Loihi(SteppedChip):
         ]
         unit = min(peaks, default=1.0) / (1 << WEIGHT_SHIFT)
         return np.full(projection.n_synapses, 1 / unit)
+
+    def _check_ceiling(self, network: Network, index: int, scale: Scale) -> None:
+        """Above its ceiling no threshold is ever crossed."""
+        _, ceiling = self.settings.voltage_limits(self.spec)
+        if np.any(scale.threshold >= ceiling):
+            raise ModelError(
+                f"population {network.populations[index].label!r}: its threshold is "
+                f"{scale.threshold.max()} units, the ceiling of the membrane {ceiling}, so it "
+                "could not fire; choose a higher ceiling_exponent (7 is the highest)"
+            )
 
     def _check_delays(self, network: Network) -> None:
         for projection in network.projections:
@@ -221,7 +261,10 @@ class Loihi(SteppedChip):
             raise ModelError(
                 "with the effect 'arithmetic' off, Loihi needs exact neurons: neurons=exact"
             )
-        return LoihiNeurons(self.spec, translation)
+        settings = self.settings
+        if "noise" not in self.effects:
+            settings = replace(settings, noise="none")
+        return LoihiNeurons(self.spec, translation, settings, self.noise_seed)
 
     def transport(self, translation: Translation, placement: Placement) -> LoihiTransport:
         """Sweeps, mesh, receive queues and barrier."""
@@ -290,6 +333,9 @@ class LoihiTransport(MulticoreTransport):
             ("hops east or west", done.hops_row, spec.hop_ew_pJ),
             ("hops north or south", done.hops_column, spec.hop_ns_pJ),
         ]
+        if "noise" in self._chip.effects:
+            draws = steps * int(self.placement.neurons.sum())  # nothing is computed at time 0
+            energy.append(("noise draws", draws, spec.noise_pJ))
         return HardwareReport(
             chip=self._chip.name,
             spec=spec.name,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.chips.loihi.spec import LoihiSpec
+from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network, Population, Projection
 from hwmodels.quantisation import quantisation_row
@@ -225,3 +225,14 @@ def parameter_rows(network: Network, index: int, scale: Scale, spec: LoihiSpec) 
             )
         )
     return rows
+
+
+def noise_row(label: str, scale: Scale, settings: CoreSettings) -> tuple:
+    """What the noise adds to a population in each step, as a row of QUANTISATION.
+
+    In mV: of the membrane itself, or of the current's state, which a membrane takes step by step.
+    """
+    x = np.arange(-127, 128) + 64 * settings.noise_offset
+    added = np.array(((x << settings.noise_exponent) >> 7) * scale.unit_mV, dtype=np.float64)
+    quantity = f"noise, {settings.noise}"
+    return quantisation_row(label, quantity, "mV", np.zeros(len(x)), added, scale.unit_mV)

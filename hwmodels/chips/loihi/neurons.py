@@ -10,22 +10,39 @@ from numpy.typing import NDArray
 from hwmodels.chip import Arrivals, Translation
 from hwmodels.chips.loihi.arithmetic import (
     Compartments,
+    noise_draws,
     update_compartments,
     update_currents,
 )
 from hwmodels.chips.loihi.formats import Scale, quantise_bias
-from hwmodels.chips.loihi.spec import LoihiSpec
+from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec
 from hwmodels.currents import CurrentSchedule
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network, Projection
 
 
 class LoihiNeurons:
-    """All compartments of a translated network. Implements :class:`hwmodels.chip.Neurons`."""
+    """All compartments of a translated network. Implements :class:`hwmodels.chip.Neurons`.
 
-    def __init__(self, spec: LoihiSpec, translation: Translation) -> None:
+    Parameters
+    ----------
+    spec : LoihiSpec
+    translation : Translation
+    settings : CoreSettings, optional
+        Noise and the limits of the membrane.
+    noise_seed : int
+    """
+
+    def __init__(
+        self,
+        spec: LoihiSpec,
+        translation: Translation,
+        settings: CoreSettings | None = None,
+        noise_seed: int = 1,
+    ) -> None:
         network = translation.network
         self._spec, self._network = spec, network
+        self._settings, self._noise_seed = settings or CoreSettings(), noise_seed
         self._scales: Mapping[int, Scale] = translation.formats
         self._bias_clipped = 0
         self._groups: dict[int, Compartments] = {}
@@ -117,8 +134,16 @@ class LoihiNeurons:
                 bias = bias + dendrite.u
             else:
                 q = q + now[index, "inhibitory"]
+            if self._settings.noise != "none":
+                noise = noise_draws(
+                    self._noise_seed, step, int(offsets[index]), len(q), self._settings
+                )
+                if self._settings.noise == "current":
+                    q = q + noise
+                else:
+                    bias = bias + noise
             was_still = (group.u == 0) & (group.v == 0) & (q == 0) & (bias == 0)
-            spiking = update_compartments(group, q, bias, spec)
+            spiking = update_compartments(group, q, bias, spec, self._settings)
             self._active[offsets[index] : offsets[index + 1]] = ~was_still
             fired.append(np.flatnonzero(spiking) + offsets[index])
         return np.concatenate(fired) if fired else np.empty(0, dtype=np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import ModelError
-from hwmodels.spec import Spec, quantity
+from hwmodels.spec import Spec, one_of, quantity, whole
 
 #: The fields that decide what is computed; all others decide where, how fast and at what cost.
 NUMBER_FORMATS = (
@@ -72,6 +72,7 @@ class LoihiSpec(Spec):
     synapse_sparse_pJ: float = quantity("pJ", "One synapse of an indexed list")
     hop_ew_pJ: float = quantity("pJ", "Hop to the east or west")
     hop_ns_pJ: float = quantity("pJ", "Hop to the north or south")
+    noise_pJ: float = quantity("pJ", "One draw of noise")
     static_mW: float = quantity("mW", "Static power of a chip; not in the dynamic energy")
 
     def __post_init__(self) -> None:
@@ -117,6 +118,63 @@ class LoihiSpec(Spec):
         """What the embedded processors add to a step, in ns: the measured total less barrier."""
         measured = [row for row in self.step_overhead_ns if row[0] <= max(tiles, 1)]
         return max(0.0, max(measured)[1] - self.barrier_of(tiles)) if measured else 0.0
+
+
+@dataclass(frozen=True)
+class CoreSettings:
+    """What the compartments of a core have in common (and here those of all cores).
+
+    Attributes
+    ----------
+    noise : {"none", "current", "voltage"}
+        Where the pseudo-random generator adds: to the synaptic input or to the membrane's.
+    noise_exponent : int
+        Noise is uniform over ``(-127..127) 2^(noise_exponent - 7)`` units of state.
+    noise_offset : int
+        Its mean, in units of ``64 * 2^(noise_exponent - 7)``.
+    floor_exponent : int or None
+        The membrane does not fall below ``-(2^k - 1)``; as far as its register goes by default.
+    ceiling_exponent : int or None
+        The membrane does not rise above ``2^(9 + 2 m) - 1``; likewise.
+    """
+
+    noise: str = "none"
+    noise_exponent: int = 7
+    noise_offset: int = 0
+    floor_exponent: int | None = None
+    ceiling_exponent: int | None = None
+
+    @classmethod
+    def checked(
+        cls,
+        noise: str,
+        noise_exponent: int | str,
+        noise_offset: int | str,
+        floor_exponent: int | str | None,
+        ceiling_exponent: int | str | None,
+    ) -> CoreSettings:
+        """From numbers or text.
+
+        Raises
+        ------
+        ModelError
+            For a value that the registers cannot hold.
+        """
+        return cls(
+            one_of("noise", noise, ("none", "current", "voltage")),
+            whole("noise_exponent", noise_exponent, 0, 15),
+            whole("noise_offset", noise_offset, -64, 63),
+            None if floor_exponent is None else whole("floor_exponent", floor_exponent, 0, 31),
+            None if ceiling_exponent is None else whole("ceiling_exponent", ceiling_exponent, 0, 7),
+        )
+
+    def voltage_limits(self, spec: LoihiSpec) -> tuple[int, int]:
+        """Floor and ceiling of a membrane, in units of state."""
+        limit = (1 << spec.state_bits) - 1
+        floor = limit if self.floor_exponent is None else (1 << self.floor_exponent) - 1
+        exponent = self.ceiling_exponent
+        ceiling = limit if exponent is None else (1 << 9 + 2 * exponent) - 1
+        return -min(floor, limit), min(ceiling, limit)
 
 
 def synaptic_words(
