@@ -9,24 +9,12 @@ from hypothesis import strategies as st
 
 from hwmodels.errors import ModelError
 from hwmodels.fabric.hierarchy import Hierarchy, routing_words, unloaded_ps
-from hwmodels.fabric.hierarchy_compiled import CompiledHierarchy
-from hwmodels.fabric.hierarchy_simpy import SimPyHierarchy
+from tests.hwmodels.hierarchy_cases import ENGINES, FOREVER, carry, difference
 
-ENGINES = {"reference": SimPyHierarchy, "compiled": CompiledHierarchy}
 BOARD = Hierarchy(
     columns=4, rows=4, cores=4, output_ps=47_600, tree_ps=15_400, hop_ps=15_400,
     broadcast_ps=27_000, host_ps=100_000,
 )  # fmt: skip
-FOREVER = 10**12
-
-
-def carry(engine, shape, words, sent, until=FOREVER):
-    """Send ``(word, time)`` pairs; gives the engine and what arrived."""
-    built = ENGINES[engine](shape, routing_words(shape, words))
-    order = sorted(sent, key=lambda one: one[1])
-    word = np.array([w for w, _ in order], dtype=np.int64)
-    time = np.array([t for _, t in order], dtype=np.int64)
-    return built, built.run(word, time, until)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -151,18 +139,4 @@ def traffic(draw):
 @settings(max_examples=60, deadline=None)
 @given(traffic(), st.integers(1, 200))
 def test_both_engines_give_every_packet_the_same_arrival(case, cut):
-    shape, words, sent = case
-    results = []
-    for engine in ENGINES:
-        built, first = carry(engine, shape, words, sent, 61 + cut)
-        rest = built.run(np.empty(0, np.int64), np.empty(0, np.int64), FOREVER)
-        results.append((*first, *rest, built.served, built.longest_queue))
-        # Sent is delivered or dropped at the host; nothing else happens to a packet.
-        copies = np.diff(routing_words(shape, words).core_start)
-        order = sorted(sent, key=lambda one: one[1])
-        lost = set(first.dropped.tolist())
-        expected = sum(copies[w] for k, (w, _) in enumerate(order) if k not in lost)
-        assert len(first.packet) + len(rest.packet) == expected
-        assert built.under_way == 0
-    for ours, theirs in zip(*results, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    assert difference(*case, cut) is None
