@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,10 +27,12 @@ class ClosedForm:
 
     def __init__(self, mesh: MeshTimes, timed: bool, period_ps: int | None) -> None:
         self._mesh = mesh
-        self._hop_ps = (mesh.row_latency_ps, mesh.column_latency_ps) if timed else (0, 0)
+        self._hop_ps = (
+            (mesh.row_latency_ps, mesh.column_latency_ps, mesh.bridge_ps) if timed else (0, 0, 0)
+        )
         self._period_ps = period_ps if timed else None
-        routers = mesh.columns * mesh.rows
-        self._routes = np.zeros((routers, routers), dtype=np.int64)
+        #: Packets by the numbers of their first and last router.
+        self._routes: Counter[tuple[int, int]] = Counter()
 
     def step(self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64]) -> Carried:
         """See :class:`Engine`."""
@@ -37,9 +41,14 @@ class ClosedForm:
             return Carried(NO_PACKETS, None, end_ps)
         rows = self._mesh.rows
         begin, end = messages.begin, messages.end
-        np.add.at(self._routes, (begin[:, 0] * rows + begin[:, 1], end[:, 0] * rows + end[:, 1]), 1)
-        hops = np.abs(end - begin)
-        arrive = messages.sent_ps + hops[:, 0] * self._hop_ps[0] + hops[:, 1] * self._hop_ps[1]
+        ends = np.stack([begin[:, 0] * rows + begin[:, 1], end[:, 0] * rows + end[:, 1]], axis=1)
+        routes, counts = np.unique(ends, axis=0, return_counts=True)
+        for route, count in zip(routes.tolist(), counts.tolist(), strict=True):
+            self._routes[route[0], route[1]] += count
+        hops = self._mesh.hops(begin, end)
+        arrive = messages.sent_ps.copy()
+        for n, hop_ps in zip(hops, self._hop_ps, strict=True):
+            arrive += n * hop_ps
         end_ps = max(end_ps, int(self._served(messages, arrive).max()))
         packets = np.empty(len(messages), dtype=PACKET)
         packets["step"] = messages.step
@@ -47,7 +56,7 @@ class ClosedForm:
         packets["source_core"] = messages.core
         packets["destination_core"] = messages.target
         packets["synapses"] = messages.synapses
-        packets["hops"] = hops.sum(axis=1)
+        packets["hops"] = np.abs(end - begin).sum(axis=1)
         if self._period_ps is None:
             packets["late_steps"] = 0
         else:
@@ -79,10 +88,9 @@ class ClosedForm:
         """See :class:`Engine`; counted from the routes, so no queue is known."""
         mesh = self._mesh
         packets: dict[tuple[int, int, int, int], int] = {}
-        for begin, end in np.argwhere(self._routes):
-            count = int(self._routes[begin, end])
-            x, y = divmod(int(begin), mesh.rows)
-            to_x, to_y = divmod(int(end), mesh.rows)
+        for (begin, end), count in self._routes.items():
+            x, y = divmod(begin, mesh.rows)
+            to_x, to_y = divmod(end, mesh.rows)
             while (x, y) != (to_x, to_y):
                 dx = (to_x > x) - (to_x < x)
                 dy = 0 if dx else (to_y > y) - (to_y < y)
@@ -91,6 +99,6 @@ class ClosedForm:
                 x, y = x + dx, y + dy
         rows = []
         for link, count in sorted(packets.items()):
-            cycle_ps = mesh.row_cycle_ps if link[0] != link[2] else mesh.column_cycle_ps
+            _, cycle_ps = mesh.link(*link)
             rows.append((*link, count, count * cycle_ps, 0))
         return np.array(rows, dtype=LINK)

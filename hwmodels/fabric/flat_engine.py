@@ -17,7 +17,7 @@ from hwmodels.compiling import compiled
 from hwmodels.errors import ModelError
 from hwmodels.fabric import kernel
 from hwmodels.fabric.kernel import FAR, GRANTED, MOST, OFFSET, PAST, Shape, State, Traffic
-from hwmodels.fabric.mesh import EAST, NORTH, OPPOSITE, SOUTH, STEP, WEST, MeshTimes
+from hwmodels.fabric.mesh import EAST, NORTH, OPPOSITE, STEP, MeshTimes
 from hwmodels.fabric.messages import HOST, NO_PACKETS, Carried, Messages, ports_of
 from hwmodels.result import LINK, PACKET
 
@@ -97,7 +97,8 @@ class BatchedEngine:
     def _make_shape(self) -> Shape:
         mesh, stride = self._mesh, self._stride
         routers = mesh.columns * mesh.rows
-        peer = np.zeros((routers, stride), dtype=np.int64)
+        peer, arrival, free = (np.zeros((routers, stride), dtype=np.int64) for _ in range(3))
+        links = {}
         for x in range(mesh.columns):
             for y in range(mesh.rows):
                 here = x * mesh.rows + y
@@ -106,27 +107,24 @@ class BatchedEngine:
                         there = here + dx * mesh.rows + dy
                         # An input is named by the side it faces, and a link has the same number
                         # at both ends: the eastern output leads to the neighbour's western input.
-                        peer[here, direction] = there * stride + OPPOSITE[direction]
-                        peer[there, OPPOSITE[direction]] = here * stride + direction
-        links = {
-            EAST: (mesh.row_latency_ps, mesh.row_cycle_ps),
-            NORTH: (mesh.column_latency_ps, mesh.column_cycle_ps),
-        }
-        links |= {WEST: links[EAST], SOUTH: links[NORTH]}
-        self._delays = sorted({1, mesh.credit_ps, *links[EAST], *links[NORTH]})
-        hop, arrival, free = (np.zeros(4, dtype=np.int64) for _ in range(3))
-        for direction, (latency_ps, cycle_ps) in links.items():
-            hop[direction] = _HOP[direction]
-            arrival[direction] = self._delays.index(latency_ps)
-            together = latency_ps == cycle_ps
-            free[direction] = -1 if together else self._delays.index(cycle_ps)
+                        back = OPPOSITE[direction]
+                        peer[here, direction] = there * stride + back
+                        peer[there, back] = here * stride + direction
+                        link = mesh.link(x, y, x + dx, y + dy)
+                        links[here, direction] = links[there, back] = link
+        kinds = set(links.values())
+        self._delays = sorted({1, mesh.credit_ps, *(ps for kind in kinds for ps in kind)})
+        hop = np.array(_HOP, dtype=np.int64)
+        for port, (latency_ps, cycle_ps) in links.items():
+            arrival[port] = self._delays.index(latency_ps)
+            free[port] = -1 if latency_ps == cycle_ps else self._delays.index(cycle_ps)
         receiver, sender = (np.zeros((routers, stride), dtype=np.int64) for _ in range(2))
         ports = np.arange(mesh.ports)
         receiver[:, 4 + ports] = np.arange(routers)[:, None] * mesh.ports + ports
         sender.reshape(-1)[self._inlets] = np.arange(len(self._inlets))
         # Of a link at most: packets on it, its becoming free, a credit and a new head.
         flying = max(
-            min(mesh.link_depth, latency // cycle + 1) for latency, cycle in links.values()
+            (min(mesh.link_depth, latency // cycle + 1) for latency, cycle in kinds), default=1
         )
         return Shape(
             stride=stride,
@@ -142,8 +140,8 @@ class BatchedEngine:
             exponents=self._table(kernel.EXPONENTS),
             peer=self._table(peer.reshape(-1)),
             hop=self._table(hop),
-            arrival_lane=self._table(arrival),
-            free_lane=self._table(free),
+            arrival_lane=self._table(arrival.reshape(-1)),
+            free_lane=self._table(free.reshape(-1)),
             receiver=self._table(receiver.reshape(-1)),
             sender=self._table(sender.reshape(-1)),
         )
@@ -319,7 +317,7 @@ class BatchedEngine:
                     if not (0 <= x + dx < mesh.columns and 0 <= y + dy < mesh.rows):
                         continue
                     place = (x * mesh.rows + y) * self._stride + output
-                    cycle_ps = mesh.row_cycle_ps if dx else mesh.column_cycle_ps if dy else 1
+                    cycle_ps = mesh.link(x, y, x + dx, y + dy)[1] if output < 4 else 1
                     packets = int(self._state.ports[8 * place + GRANTED])
                     rows.append(
                         (x, y, x + dx, y + dy, packets, packets * cycle_ps,

@@ -54,10 +54,10 @@ for _exponent in range(63):
 class Shape(NamedTuple):
     """What never changes. A ``room`` is the power of two that a depth takes in memory.
 
-    By direction: ``hop`` is what an output adds to a flit; ``arrival_lane`` and ``free_lane`` are
-    the lanes of the arrival behind it and of its link's becoming free (-1: at the same time). By
-    port: ``receiver`` is the row of an ejection port in the receivers' tables, ``sender`` the
-    sender at an injection port.
+    By direction: ``hop`` is what an output adds to a flit. By port: ``arrival_lane`` and
+    ``free_lane`` are the lanes of the arrival behind an output and of its link's becoming free
+    (-1: at the same time); ``receiver`` is the row of an ejection port in the receivers' tables,
+    ``sender`` the sender at an injection port.
     """
 
     stride: int
@@ -306,7 +306,6 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                     lane_ps[lane] = event_ps[place]
                 else:
                     lane_ps[lane] = FAR
-                direction = output & (stride - 1)
                 if flit >= 0:
                     there = peer[output]
                     record = there << 3
@@ -321,7 +320,7 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                             ports[head + DOING] = READY
                             ready[n_ready] = head
                             n_ready += 1
-                    if shape.free_lane[direction] >= 0:
+                    if shape.free_lane[output] >= 0:
                         continue
                 record = output << 3
                 if ports[record + WANT]:
@@ -436,7 +435,7 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
 
             if direction < 4:
                 ports[record + DOING] = BUSY
-                lane = shape.arrival_lane[direction]
+                lane = shape.arrival_lane[output]
                 at = now + state.lane_delay[lane]
                 place = lane * lane_room + (lane_last[lane] & (lane_room - 1))
                 event_ps[place], event_output[place] = at, output
@@ -444,7 +443,7 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                 lane_last[lane] += 1
                 if lane_ps[lane] == FAR:
                     lane_ps[lane] = at
-                lane = shape.free_lane[direction]
+                lane = shape.free_lane[output]
                 if lane < 0:
                     continue
             else:

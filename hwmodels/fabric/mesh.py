@@ -25,6 +25,7 @@ Injected packets are delivered or in flight, always; nothing is ever dropped her
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
@@ -64,6 +65,10 @@ class MeshTimes:
         behind an ejection port.
     credit_ps : int
         Until a freed FIFO place can be used again; at least 1.
+    chip_columns, chip_rows : int
+        Routers of one chip of those that make up the mesh; it is a single one by default.
+    bridge_ps : int
+        Latency and cycle of a link from one chip to the next.
 
     Raises
     ------
@@ -81,6 +86,9 @@ class MeshTimes:
     link_depth: int
     port_depth: int
     credit_ps: int = 1
+    chip_columns: int = sys.maxsize
+    chip_rows: int = sys.maxsize
+    bridge_ps: int = 1
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -90,7 +98,32 @@ class MeshTimes:
     @property
     def settle_ps(self) -> int:
         """After the last delivery, when every link is free and every credit is home."""
-        return max(self.row_cycle_ps, self.column_cycle_ps, self.credit_ps) + 1
+        return max(self.row_cycle_ps, self.column_cycle_ps, self.bridge_ps, self.credit_ps) + 1
+
+    def link(self, x: int, y: int, to_x: int, to_y: int) -> tuple[int, int]:
+        """Latency and cycle of the link between two neighbouring routers."""
+        if x // self.chip_columns != to_x // self.chip_columns:
+            return self.bridge_ps, self.bridge_ps
+        if y // self.chip_rows != to_y // self.chip_rows:
+            return self.bridge_ps, self.bridge_ps
+        if x != to_x:
+            return self.row_latency_ps, self.row_cycle_ps
+        return self.column_latency_ps, self.column_cycle_ps
+
+    def hops(
+        self, begin: NDArray[np.int64], end: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """Hops within rows, within columns and from chip to chip on the way between routers.
+
+        Parameters
+        ----------
+        begin, end : int64, shape (n, 2)
+            Columns and rows.
+        """
+        chip = np.array([self.chip_columns, self.chip_rows])
+        bridges = np.abs(end // chip - begin // chip)
+        inside = np.abs(end - begin) - bridges
+        return inside[:, 0], inside[:, 1], bridges.sum(axis=1)
 
 
 class Packet:
@@ -281,11 +314,7 @@ class _Router:
             if not (0 <= x < times.columns and 0 <= y < times.rows):
                 continue
             fifo = self.mesh.router(x, y).inputs[OPPOSITE[direction]]
-            latency, cycle = (
-                (times.row_latency_ps, times.row_cycle_ps)
-                if dx
-                else (times.column_latency_ps, times.column_cycle_ps)
-            )
+            latency, cycle = times.link(self.x, self.y, x, y)
             output = _Output(self, latency, cycle, times.link_depth, fifo)
             fifo.output = output
             self.outputs[direction] = output

@@ -77,6 +77,7 @@ class Operations:
     synapses_sparse: int = 0
     hops_row: int = 0
     hops_column: int = 0
+    hops_bridge: int = 0
 
 
 #: Engines of equal rules by fidelity; made from (position, host, mesh, period).
@@ -144,6 +145,7 @@ class MulticoreTransport:
         self.step_ps: list[int] = []
         self._now_ps = 0
         self._packets: list[NDArray] = []
+        self._mesh = mesh
         self._host = np.array(host, dtype=np.int64)
         self._position = placement.position.astype(np.int64).reshape(-1, 2)
         self._engine: Engine = (
@@ -254,13 +256,14 @@ class MulticoreTransport:
         service_ps = times.message_in_ps + synapses * np.where(
             dense, times.synapse_dense_ps, times.synapse_sparse_ps
         )
-        hops = np.abs(end - begin).sum(axis=0)
+        hops_row, hops_column, hops_bridge = self._mesh.hops(begin, end)
         operations.messages_out += len(core)
         operations.messages_in += len(core)
         operations.synapses_dense += int(synapses[dense].sum())
         operations.synapses_sparse += int(synapses[~dense].sum())
-        operations.hops_row += int(hops[0])
-        operations.hops_column += int(hops[1])
+        operations.hops_row += int(hops_row.sum())
+        operations.hops_column += int(hops_column.sum())
+        operations.hops_bridge += int(hops_bridge.sum())
         np.add.at(self.busy_ps, target, service_ps)
         return Messages(step, source, core, target, synapses, sent_ps, service_ps, begin, end)
 

@@ -116,6 +116,8 @@ class CoreLimits:
     memory_of : callable
         From the numbers of synapses of some axons on one core, and whether each is contiguous,
         to the words they take together; a word a synapse by default.
+    way_out : str
+        What a user can do about a network that is too large.
     """
 
     cores: int
@@ -127,16 +129,29 @@ class CoreLimits:
     memory_of: Callable[[NDArray[np.int64], NDArray[np.bool_]], int] = lambda synapses, _: int(
         synapses.sum()
     )
+    way_out: str = "use fewer neurons or synapses, or hardware with more cores"
 
 
-def mesh_graph(columns: int, rows: int, cores_per_router: int) -> nx.Graph:
+def mesh_graph(
+    columns: int, rows: int, cores_per_router: int, chips: tuple[int, int] = (1, 1)
+) -> nx.Graph:
     """Routers of a mesh as nodes ``(column, row)``, links as edges.
 
-    Each node lists its ``cores``; numbers run down a column, as on Loihi.
+    Each node lists its ``cores``; numbers run down a column, as on Loihi, and chip after chip.
+
+    Parameters
+    ----------
+    columns, rows : int
+        Of a chip.
+    cores_per_router : int
+    chips : tuple of int
+        Chips from west to east and from south to north.
     """
-    graph = nx.grid_2d_graph(columns, rows)
+    graph = nx.grid_2d_graph(columns * chips[0], rows * chips[1])
     for column, row in graph.nodes:
-        first = (column * rows + row) * cores_per_router
+        (chip_x, x), (chip_y, y) = divmod(column, columns), divmod(row, rows)
+        router = ((chip_x * chips[1] + chip_y) * columns + x) * rows + y
+        first = router * cores_per_router
         graph.nodes[column, row]["cores"] = range(first, first + cores_per_router)
     return graph
 

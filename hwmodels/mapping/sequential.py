@@ -201,8 +201,7 @@ class _Filling:
         return CapacityError(
             f"the network is larger than the hardware: {placed} of {len(self.order)} neurons fill "
             f"all {self._limits.cores} cores, the next one is {self.name(self.order[placed])} "
-            f"(one more on the last core {reason}); use fewer neurons or synapses, or hardware "
-            "with more cores"
+            f"(one more on the last core {reason}); {self._limits.way_out}"
         )
 
     def cores(self, bounds: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:

@@ -43,6 +43,7 @@ def random_case(seed: int) -> Case:
         row_latency_ps=row, column_latency_ps=column,
         row_cycle_ps=row if alike else small(), column_cycle_ps=column if alike else small(),
         link_depth=pick(1, 1, 2, 3, 4, 7), port_depth=pick(1, 2, 5), credit_ps=pick(1, 1, 3, 40),
+        chip_columns=pick(1, 2, 9), chip_rows=pick(1, 2, 9), bridge_ps=pick(1, 7, 30) * scale,
     )  # fmt: skip
     cores = columns * rows * ports
     routers = np.arange(cores) // ports

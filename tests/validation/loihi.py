@@ -199,6 +199,10 @@ def barrier_targets() -> list[Target]:
         Target("L5", f"barrier over {tiles} tiles", spec.barrier_of(tiles), ns, "ns",
                *within(1e-9), "Davies et al. 2018, Table 2")
         for tiles, ns in ((1, 113.0), (32, 465.0))
+    ] + [
+        Target("L8", f"barrier over {across} x {along} chips", spec.barrier_of(32, (across, along)),
+               ns, "ns", *within(0.05), "Frady et al. 2020, section 4.3")
+        for across, along, ns in ((4, 64, 14_300.0), (12, 64, 16_200.0))
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The chip: what it makes of a network, where everything goes, and what it costs."""
+"""The chip: what it makes of a network, and where everything goes."""
 
 from __future__ import annotations
 
@@ -22,21 +22,27 @@ from hwmodels.chips.loihi.formats import (
     scale_population,
 )
 from hwmodels.chips.loihi.neurons import LoihiNeurons
-from hwmodels.chips.loihi.spec import NUMBER_FORMATS, CoreSettings, LoihiSpec, synaptic_words
+from hwmodels.chips.loihi.spec import (
+    BOARDS,
+    NUMBER_FORMATS,
+    CoreSettings,
+    LoihiSpec,
+    synaptic_words,
+)
+from hwmodels.chips.loihi.transport import LoihiTransport
 from hwmodels.errors import ModelError, UnsupportedError
-from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.multicore import FIDELITIES, CoreTimes, MulticoreTransport
+from hwmodels.fabric.multicore import FIDELITIES
 from hwmodels.lockstep import SteppedChip
 from hwmodels.mapping import CoreLimits, Placement, mesh_graph
 from hwmodels.mapping.mappers import MAPPERS, place
 from hwmodels.network import Network, Projection, to_delay_steps
 from hwmodels.quantisation import weight_unit
-from hwmodels.result import ENERGY, QUANTISATION, HardwareReport
-from hwmodels.spec import one_of, picoseconds, positive, whole
+from hwmodels.result import QUANTISATION
+from hwmodels.spec import one_of, positive, whole
 
 
 class Loihi(SteppedChip):
-    """Loihi-style: 128 asynchronous cores of integer neurons on an 8 x 4 mesh, barrier steps.
+    """Loihi-style: chips of 128 asynchronous cores of integer neurons on a mesh, barrier steps.
 
     Parameters
     ----------
@@ -58,6 +64,8 @@ class Loihi(SteppedChip):
         Length of a free-running step; real time by default.
     mapper : {"sequential", "traffic"}
         Cells to cores in the script's order, or for the least traffic between cores.
+    board : {"chip", "kapoho_bay", "nahuku", "pohoiki_springs"}
+        How many chips there are, where ``chip_columns`` and ``chip_rows`` do not say it.
     noise : {"none", "current", "voltage"}
         What the pseudo-random generator of a core adds to.
     noise_exponent, noise_offset : int
@@ -90,6 +98,7 @@ class Loihi(SteppedChip):
         step_ms: float | str | None = None,
         step_ns: float | str | None = None,
         mapper: str = "sequential",
+        board: str | None = None,
         noise: str = "none",
         noise_exponent: int | str = 7,
         noise_offset: int | str = 0,
@@ -98,6 +107,9 @@ class Loihi(SteppedChip):
         ceiling_exponent: int | str | None = None,
         **changes: Any,
     ) -> None:
+        if board is not None:
+            chips = BOARDS[one_of("board", board, tuple(BOARDS))]
+            changes = dict(zip(("chip_columns", "chip_rows"), chips, strict=True)) | changes
         super().__init__(spec, effects, **changes)
         self.mapper = one_of("mapper", mapper, MAPPERS)
         self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
@@ -238,8 +250,11 @@ class Loihi(SteppedChip):
             # A joined cell takes a profile for each of its compartments.
             profiles=spec.compartment_profiles_per_core // (2 if joined else 1),
             memory_of=lambda synapses, contiguous: synaptic_words(synapses, contiguous, bits),
+            way_out="use fewer neurons or synapses, or more chips (board=nahuku, or chip_columns "
+            "and chip_rows)",
         )
-        graph = mesh_graph(spec.columns, spec.rows, spec.cores_per_tile)
+        board = (spec.chip_columns, spec.chip_rows)
+        graph = mesh_graph(spec.columns, spec.rows, spec.cores_per_tile, board)
         units, host = self._units(translation), (spec.host_column, spec.host_row)
         return place(self.mapper, network, limits, graph, units, _profiles(translation), host)
 
@@ -269,99 +284,6 @@ class Loihi(SteppedChip):
     def transport(self, translation: Translation, placement: Placement) -> LoihiTransport:
         """Sweeps, mesh, receive queues and barrier."""
         return LoihiTransport(self, translation, placement, self._units(translation))
-
-
-class LoihiTransport(MulticoreTransport):
-    """Loihi's numbers on a mesh of cores, with the energy of what happened."""
-
-    def __init__(
-        self,
-        chip: Loihi,
-        translation: Translation,
-        placement: Placement,
-        units_of: NDArray[np.int64],
-    ) -> None:
-        spec, self._chip = chip.spec, chip
-        self._step_ms = translation.network.timestep_ms
-        tiles = len(np.unique(placement.position, axis=0)) if placement.n_cores else 1
-        period_ps = None
-        if chip.clocking == "free_running":
-            step_ns = chip.step_ns if chip.step_ns is not None else self._step_ms * 1e6
-            period_ps = picoseconds(step_ns)
-        super().__init__(
-            placement,
-            units_of,
-            MeshTimes(
-                columns=spec.columns,
-                rows=spec.rows,
-                ports=spec.cores_per_tile + 1,
-                row_latency_ps=picoseconds(spec.hop_ew_ns),
-                column_latency_ps=picoseconds(spec.hop_ns_ns),
-                row_cycle_ps=picoseconds(spec.hop_ew_ns),
-                column_cycle_ps=picoseconds(spec.hop_ns_ns),
-                link_depth=spec.link_buffer_packets,
-                port_depth=spec.core_buffer_packets,
-                credit_ps=picoseconds(spec.credit_ns),
-            ),
-            CoreTimes(
-                visit_ps=picoseconds(spec.visit_ns),
-                update_ps=picoseconds(spec.update_ns),
-                spike_ps=picoseconds(spec.spike_ns),
-                message_out_ps=picoseconds(spec.message_out_ns),
-                message_in_ps=picoseconds(spec.message_in_ns),
-                synapse_dense_ps=picoseconds(spec.synapse_dense_ns),
-                synapse_sparse_ps=picoseconds(spec.synapse_sparse_ns),
-            ),
-            overhead_ps=picoseconds(spec.barrier_of(tiles))
-            + picoseconds(spec.management_of(tiles)),
-            fidelity=chip.fidelity if "fabric" in chip.effects else "free",
-            period_ps=period_ps,
-            host=(spec.host_column, spec.host_row),
-        )
-
-    def report(self, steps: int) -> HardwareReport:
-        """Everything the chip did; see :class:`hwmodels.chip.Transport`."""
-        spec, done = self._chip.spec, self.operations
-        energy = [
-            ("compartment visits", done.visits, spec.visit_pJ),
-            ("compartment updates", done.updates, spec.update_pJ),
-            ("spikes generated", done.spikes, spec.spike_pJ),
-            ("messages sent", done.messages_out, spec.message_out_pJ),
-            ("messages received", done.messages_in, spec.message_in_pJ),
-            ("synapses, contiguous", done.synapses_dense, spec.synapse_dense_pJ),
-            ("synapses, indexed", done.synapses_sparse, spec.synapse_sparse_pJ),
-            ("hops east or west", done.hops_row, spec.hop_ew_pJ),
-            ("hops north or south", done.hops_column, spec.hop_ns_pJ),
-        ]
-        if "noise" in self._chip.effects:
-            draws = steps * int(self.placement.neurons.sum())  # nothing is computed at time 0
-            energy.append(("noise draws", draws, spec.noise_pJ))
-        return HardwareReport(
-            chip=self._chip.name,
-            spec=spec.name,
-            effects=self._chip.effects,
-            fidelity=self.fidelity,
-            mesh=(spec.columns, spec.rows),
-            packets=self.packets,
-            links=self.links(),
-            cores=self.cores(spec.synaptic_words_per_core),
-            energy=np.array(energy, dtype=ENERGY),
-            quantisation=np.empty(0, dtype=QUANTISATION),
-            step_ps=np.array(self.step_ps[: steps + 1], dtype=np.int64),
-            step_ms=self._step_ms,
-            sources={
-                "specification": spec.note,
-                "static power": f"{spec.static_mW:g} mW a chip, not in the energy shown "
-                f"({spec.sources.get('static_mW', ('',))[0]})",
-                "spike sources": "injected by the host at router "
-                f"({spec.host_column}, {spec.host_row}), one message after another",
-                "two time constants": "a joined compartment computes inhibition where tau_syn_E "
-                "and tau_syn_I differ; dendritic joins are recalled, not verified",
-                "delays": f"up to {spec.delay_steps_max} steps; that more than 8 slots leave room "
-                "for fewer compartments is not modelled",
-                "synapse format": "contiguous target lists are dense, others indexed",
-            },
-        )
 
 
 def _profiles(translation: Translation) -> NDArray[np.int64]:

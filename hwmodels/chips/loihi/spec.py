@@ -10,6 +10,16 @@ from numpy.typing import NDArray
 from hwmodels.errors import ModelError
 from hwmodels.spec import Spec, one_of, quantity, whole
 
+#: Boards by name, with their chips from west to east and from south to north.
+BOARDS = {
+    "chip": (1, 1),
+    "kapoho_bay": (2, 1),  # two chips (R)
+    "nahuku": (4, 8),  # 32 chips (Frady20 Table 1); as 24 of them make 12 x 64 (D)
+    "pohoiki_springs": (12, 64),  # 768 chips (Frady20 4.3)
+}
+#: The fields that matter only where there are several chips.
+OF_SEVERAL_CHIPS = ("chip_columns", "chip_rows", "chip_hop_ns", "chip_hop_pJ", "barrier_chip_ns")
+
 #: The fields that decide what is computed; all others decide where, how fast and at what cost.
 NUMBER_FORMATS = (
     "weight_bits", "weight_exponent_max", "decay_bits", "state_bits", "input_bits",
@@ -43,6 +53,8 @@ class LoihiSpec(Spec):
     refractory_max: int = quantity("steps", "Largest refractory register; R holds R - 1 steps")
     delay_steps_max: int = quantity("steps", "Longest synaptic delay")
 
+    chip_columns: int = quantity("chips", "Chips of the board from west to east")
+    chip_rows: int = quantity("chips", "Chips of the board from south to north")
     host_column: int = quantity("", "Column of the router where the spikes of sources enter")
     host_row: int = quantity("", "Its row")
     link_buffer_packets: int = quantity("packets", "FIFO behind a link")
@@ -60,6 +72,8 @@ class LoihiSpec(Spec):
     hop_ns_ns: float = quantity("ns", "Router and link to the north or south")
 
     barrier_ns: float = quantity("ns", "Barrier of one tile")
+    chip_hop_ns: float = quantity("ns", "Link from one chip to the next, and how long it is taken")
+    barrier_chip_ns: float = quantity("ns", "Barrier, for each further column or row of chips")
     barrier_tile_ns: float = quantity("ns", "Barrier, for each further tile")
     step_overhead_ns: tuple = quantity("tiles: ns", "Measured end of a step, from so many tiles on")
 
@@ -72,13 +86,14 @@ class LoihiSpec(Spec):
     synapse_sparse_pJ: float = quantity("pJ", "One synapse of an indexed list")
     hop_ew_pJ: float = quantity("pJ", "Hop to the east or west")
     hop_ns_pJ: float = quantity("pJ", "Hop to the north or south")
+    chip_hop_pJ: float = quantity("pJ", "Hop from one chip to the next")
     noise_pJ: float = quantity("pJ", "One draw of noise")
     static_mW: float = quantity("mW", "Static power of a chip; not in the dynamic energy")
 
     def __post_init__(self) -> None:
         for name in (
-            "columns", "rows", "cores_per_tile", "decay_bits", "weight_bits",
-            "link_buffer_packets", "core_buffer_packets",
+            "columns", "rows", "cores_per_tile", "chip_columns", "chip_rows", "decay_bits",
+            "weight_bits", "link_buffer_packets", "core_buffer_packets",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
@@ -88,16 +103,17 @@ class LoihiSpec(Spec):
                     f"{self.name}: {name} + decay_bits must be <= 62, since products are computed "
                     f"in 64 bits, got {getattr(self, name)} + {self.decay_bits}"
                 )
-        for name in ("hop_ew_ns", "hop_ns_ns", "credit_ns"):
+        for name in ("hop_ew_ns", "hop_ns_ns", "chip_hop_ns", "credit_ns"):
             if getattr(self, name) < 0.001:
                 raise ModelError(
                     f"{self.name}: {name} must be >= 0.001 ns, the resolution of the model, "
                     f"got {getattr(self, name):g}"
                 )
-        if self.host_column >= self.columns or self.host_row >= self.rows:
+        columns, rows = self.columns * self.chip_columns, self.rows * self.chip_rows
+        if self.host_column >= columns or self.host_row >= rows:
             raise ModelError(
                 f"{self.name}: the host sits at router ({self.host_column}, {self.host_row}), "
-                f"outside of {self.columns} x {self.rows}; change host_column and host_row"
+                f"outside of {columns} x {rows}; change host_column and host_row"
             )
 
     @property
@@ -106,13 +122,20 @@ class LoihiSpec(Spec):
         return 1 << self.decay_bits
 
     @property
-    def cores(self) -> int:
-        """Cores of the chip."""
-        return self.columns * self.rows * self.cores_per_tile
+    def chips(self) -> int:
+        """Chips of the board."""
+        return self.chip_columns * self.chip_rows
 
-    def barrier_of(self, tiles: int) -> float:
-        """Hardware barrier over so many tiles, in ns."""
-        return self.barrier_ns + self.barrier_tile_ns * (max(tiles, 1) - 1)
+    @property
+    def cores(self) -> int:
+        """Cores of all its chips."""
+        return self.columns * self.rows * self.cores_per_tile * self.chips
+
+    def barrier_of(self, tiles: int, chips: tuple[int, int] = (1, 1)) -> float:
+        """Hardware barrier over so many tiles of a chip and an array of chips, in ns."""
+        further = chips[0] + chips[1] - 2
+        on_chip = self.barrier_ns + self.barrier_tile_ns * (max(tiles, 1) - 1)
+        return on_chip + self.barrier_chip_ns * further
 
     def management_of(self, tiles: int) -> float:
         """What the embedded processors add to a step, in ns: the measured total less barrier."""
