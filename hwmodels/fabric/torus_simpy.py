@@ -1,0 +1,425 @@
+"""The reference engine of the torus: wires, arbiters and routers as SimPy processes.
+
+Its time counts the phases of :mod:`hwmodels.fabric.torus`: picosecond ``t`` is the instants
+``8 t`` (what ends), ``8 t + 1`` (cores hand over) and ``8 t + 2 ...`` (the phases after it).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Generator
+from typing import Any
+
+import numpy as np
+import simpy
+from numpy.typing import NDArray
+
+from hwmodels.fabric.torus import (
+    ABOVE,
+    ARBITER_OF_LINK,
+    ARBITERS,
+    CORES,
+    FOREVER,
+    LINKS,
+    ROOT,
+    Fates,
+    Timing,
+    Torus,
+    Trees,
+    opposite,
+)
+
+_PHASES = 8
+_HANDED, _DELIVERY, _OUTPUT, _WIRES, _ENTRY, _TURNS = 1, 2, 3, 4, 5, 6
+_Process = Generator[simpy.Event, Any, None]
+#: A packet's number and the node of its tree where it is.
+_Copy = tuple[int, int]
+
+
+class _Part:
+    """Something that acts in one phase of an instant, when something around it has changed."""
+
+    phase: int
+
+    def __init__(self, env: simpy.Environment) -> None:
+        self.env = env
+        self._changed = env.event()
+        env.process(self._live())
+
+    def look(self) -> None:
+        """Something has changed that this part may act on."""
+        if not self._changed.triggered:
+            self._changed.succeed()
+
+    def _live(self) -> _Process:
+        while True:
+            yield self._changed
+            self._changed = self.env.event()
+            now = int(self.env.now)
+            yield self.env.timeout(now // _PHASES * _PHASES + self.phase - now)
+            self.act()
+
+    def act(self) -> None:
+        raise NotImplementedError
+
+    def after(self, delay_ps: int) -> simpy.Event:
+        """The first phase of the instant so much later."""
+        now = int(self.env.now)
+        return self.env.timeout((now // _PHASES + delay_ps) * _PHASES - now)
+
+    @property
+    def now_ps(self) -> int:
+        return int(self.env.now) // _PHASES
+
+
+class _Wire(_Part):
+    """The output buffer of a link and its wire; takes the next packet when idle."""
+
+    phase = _WIRES
+
+    def __init__(self, engine: SimPyTorus, chip: int, link: int, took_ps: int, room: int) -> None:
+        super().__init__(engine.env)
+        self._engine, self._chip, self._link = engine, chip, link
+        self._took_ps, self._room = took_ps, room
+        self.held: deque[_Copy] = deque()
+        self.alive = bool(engine.shape.usable[chip, link])
+        self._busy = False
+        self.arrival: _Arrival | None = None
+
+    @property
+    def free(self) -> bool:
+        return self.alive and len(self.held) <= self._room
+
+    def put(self, copy: _Copy) -> None:
+        self.held.append(copy)
+        longest = self._engine.longest
+        longest[self._chip, self._link] = max(longest[self._chip, self._link], len(self.held))
+        self.look()
+
+    def act(self) -> None:
+        if not self._busy and self.held:
+            self._busy = True
+            self.env.process(self._carry())
+
+    def _carry(self) -> _Process:
+        yield self.after(self._took_ps)
+        assert self.arrival is not None
+        self.arrival.waits = True
+        self.arrival.look()
+
+    def leave(self) -> _Copy:
+        """What is on the wire gets off it."""
+        self._busy = False
+        self._engine.carried[self._chip, self._link] += 1
+        self._engine.routers[self._chip].look()
+        self.look()
+        return self.held.popleft()
+
+
+class _Arrival(_Part):
+    """The end of a wire and the input buffer behind it."""
+
+    phase = _DELIVERY
+
+    def __init__(self, env: simpy.Environment, wire: _Wire, room: int) -> None:
+        super().__init__(env)
+        self._wire, self._room = wire, room
+        self.held: deque[_Copy] = deque()
+        self.waits = False
+        self.arbiter: _Arbiter | None = None
+
+    def act(self) -> None:
+        if self.waits and len(self.held) < self._room:
+            self.waits = False
+            self.held.append(self._wire.leave())
+            assert self.arbiter is not None
+            self.arbiter.look()
+
+    def take(self) -> _Copy:
+        self.look()
+        return self.held.popleft()
+
+
+class _Sender:
+    """The transmit queue of a core."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self.held: deque[_Copy] = deque()
+
+    @property
+    def full(self) -> bool:
+        return 0 < self._room <= len(self.held)
+
+    def take(self) -> _Copy:
+        return self.held.popleft()
+
+
+class _Arbiter(_Part):
+    """Takes a packet from one of its inputs, by turns."""
+
+    phase = _TURNS
+
+    def __init__(self, env: simpy.Environment, room: int, cycle_ps: int) -> None:
+        super().__init__(env)
+        self._room, self._cycle_ps = room, cycle_ps
+        self.inputs: list[Any] = []
+        self.held: deque[_Copy] = deque()
+        self.above: _Part | None = None
+        self._last, self._taking = 0, False
+
+    def act(self) -> None:
+        if self._taking or len(self.held) >= self._room:
+            return
+        n = len(self.inputs)
+        for k in range(1, n + 1):
+            chosen = (self._last + k) % n
+            if self.inputs[chosen] is not None and self.inputs[chosen].held:
+                self._last, self._taking = chosen, True
+                self.env.process(self._transfer(self.inputs[chosen]))
+                return
+
+    def _transfer(self, giver: Any) -> _Process:
+        yield self.after(self._cycle_ps)
+        self.held.append(giver.take())
+        self._taking = False
+        self.look()
+        assert self.above is not None
+        self.above.look()
+
+    def take(self) -> _Copy:
+        self.look()
+        return self.held.popleft()
+
+
+class _Router(_Part):
+    """The end of the pipeline: copies leave when all outputs are free."""
+
+    phase = _OUTPUT
+
+    def __init__(self, engine: SimPyTorus, chip: int, timing: Timing) -> None:
+        super().__init__(engine.env)
+        self._engine, self._chip, self._timing = engine, chip, timing
+        self.pipe: deque[tuple[_Copy, int]] = deque()
+        self.stalled_at: int | None = None
+        self.stalls_ps = 0
+        self._at_end = self._aged = self._expired = False
+        self._served = 0
+        self.entry = _Entry(self, timing)
+
+    def follow(self) -> None:
+        """Wait for the first packet of the pipeline to get to its end."""
+        self.env.process(self._reach())
+
+    def _reach(self) -> _Process:
+        yield self.after(self.pipe[0][1] + self.stalls_ps - self.now_ps)
+        self._at_end = True
+        phase = self._timing.phase_ps
+        if phase:
+            launched = self._engine.launched[self.pipe[0][0][0]]
+            self._aged = (self.now_ps // phase - launched // phase) % 4 == 2
+        self.look()
+
+    def act(self) -> None:
+        if not self._at_end:
+            return
+        engine, (packet, node) = self._engine, self.pipe[0][0]
+        wires = [
+            (engine.wires[self._chip][link], int(below))
+            for link, below in enumerate(engine.trees.child[node])
+            if below >= 0
+        ]
+        places = range(int(engine.trees.first[node]), int(engine.trees.own[node]))
+        free = all(wire.free for wire, _ in wires) and not any(
+            (self._chip, int(engine.trees.port[place])) in engine.receiving for place in places
+        )
+        if free and not self._aged:
+            for wire, below in wires:
+                wire.put((packet, below))
+            for place in places:
+                engine.arrive(self._chip, packet, place, self._timing.receive_ps)
+        elif self._aged or self._expired or self._timing.wait_ps == 0:
+            engine.drop(self._chip, packet, node, self._aged)
+        else:
+            if self.stalled_at is None:
+                self.stalled_at = self.now_ps
+                if self._timing.wait_ps != FOREVER:
+                    self.env.process(self._patience(self._served))
+            return
+        engine.visits[self._chip] += 1
+        self._served += 1
+        if self.stalled_at is not None:
+            self.stalls_ps += self.now_ps - self.stalled_at
+            self.stalled_at = None
+            self.entry.look()
+        self._at_end = self._aged = self._expired = False
+        self.pipe.popleft()
+        if self.pipe:
+            self.follow()
+
+    def _patience(self, served: int) -> _Process:
+        yield self.after(self._timing.wait_ps)
+        if self._served == served:
+            self._expired = True
+            self.look()
+
+
+class _Entry(_Part):
+    """The beginning of the pipeline."""
+
+    phase = _ENTRY
+
+    def __init__(self, router: _Router, timing: Timing) -> None:
+        super().__init__(router.env)
+        self._router, self._timing = router, timing
+        self.root: _Arbiter | None = None
+        self._next = -(1 << 60)
+
+    def act(self) -> None:
+        router, root = self._router, self.root
+        assert root is not None
+        if router.stalled_at is not None or not root.held:
+            return
+        local = self.now_ps - router.stalls_ps
+        if local >= self._next:
+            due = local + self._timing.pipeline * self._timing.cycle_ps
+            router.pipe.append((root.take(), due))
+            if len(router.pipe) == 1:
+                router.follow()
+            self._next = local + self._timing.cycle_ps
+        if root.held:
+            self.env.process(self._again(self._next - local))
+
+    def _again(self, delay_ps: int) -> _Process:
+        yield self.after(delay_ps)
+        self.look()
+
+
+class SimPyTorus:
+    """Implements :class:`hwmodels.fabric.torus.TorusEngine`.
+
+    Parameters
+    ----------
+    shape : Torus
+    timing : Timing
+    trees : Trees
+    ports : int
+        Cores of each chip.
+    """
+
+    def __init__(self, shape: Torus, timing: Timing, trees: Trees, ports: int = 1) -> None:
+        self.env = simpy.Environment()
+        self.shape, self.trees, self._timing = shape, trees, timing
+        chips = range(shape.chips)
+        self.visits = np.zeros(shape.chips, dtype=np.int64)
+        self.drops, self.aged = self.visits.copy(), self.visits.copy()
+        self.carried = np.zeros((shape.chips, LINKS), dtype=np.int64)
+        self.longest = self.carried.copy()
+        self.launched: list[int] = []
+        self.receiving: set[tuple[int, int]] = set()
+        slow = shape.between_boards()
+        self.wires = [
+            [
+                _Wire(
+                    self, chip, link,
+                    timing.board_link_ps if slow[chip, link] else timing.link_ps,
+                    timing.output_room,
+                )
+                for link in range(LINKS)
+            ]
+            for chip in chips
+        ]  # fmt: skip
+        self.routers = [_Router(self, chip, timing) for chip in chips]
+        self._senders = [[_Sender(timing.source_room) for _ in range(ports)] for _ in chips]
+        self._arbiters = [self._tree_of(chip) for chip in chips]
+        self._tree: list[int] = []
+        self._arrived: list[tuple[int, int, int]] = []
+        self._dropped: list[tuple[int, int, int]] = []
+        self._refused: list[int] = []
+
+    def _tree_of(self, chip: int) -> list[_Arbiter]:
+        """The arbiters of a chip, joined to what is below and above them."""
+        rooms = self._timing.arbiter_rooms
+        arbiters = [
+            _Arbiter(self.env, int(rooms[k]), self._timing.cycle_ps) for k in range(ARBITERS)
+        ]
+        for k in range(ARBITERS):
+            if k != CORES:
+                arbiters[k].inputs = [None, None]
+        arbiters[CORES].inputs = list(self._senders[chip])
+        for k, (above, side) in ABOVE.items():
+            arbiters[above].inputs[side] = arbiters[k]
+            arbiters[k].above = arbiters[above]
+        arbiters[ROOT].above = self.routers[chip].entry
+        self.routers[chip].entry.root = arbiters[ROOT]
+        sides: dict[int, int] = {}
+        for link in range(LINKS):
+            k = ARBITER_OF_LINK[link]
+            side = sides.get(k, 0)
+            sides[k] = side + 1
+            neighbour = int(self.shape.neighbour[chip, link])
+            if neighbour < 0:
+                continue
+            wire = self.wires[neighbour][opposite(link)]
+            wire.arrival = _Arrival(self.env, wire, self._timing.input_room)
+            wire.arrival.arbiter = arbiters[k]
+            arbiters[k].inputs[side] = wire.arrival
+        return arbiters
+
+    def run(
+        self,
+        tree: NDArray[np.int64],
+        port: NDArray[np.int64],
+        time_ps: NDArray[np.int64],
+        until_ps: int,
+    ) -> Fates:
+        """See :class:`hwmodels.fabric.torus.TorusEngine`."""
+        first = len(self._tree)
+        self._tree += [int(one) for one in tree]
+        self.launched += [int(one) for one in time_ps]
+        if len(tree):
+            self.env.process(self._hand_over(first, [int(one) for one in port]))
+        self._arrived, self._dropped, self._refused = [], [], []
+        if until_ps * _PHASES > self.env.now:
+            self.env.run(until=until_ps * _PHASES)
+        time, packet, place = np.array(self._arrived, dtype=np.int64).reshape(-1, 3).T
+        lost = np.array(self._dropped, dtype=np.int64).reshape(-1, 3).T
+        return Fates(
+            packet, place, time, lost[1], lost[2], lost[0],
+            np.array(self._refused, dtype=np.int64),
+        )  # fmt: skip
+
+    def _hand_over(self, first: int, ports: list[int]) -> _Process:
+        for packet, port in enumerate(ports, first):
+            at = self.launched[packet] * _PHASES + _HANDED
+            if at > self.env.now:
+                yield self.env.timeout(at - self.env.now)
+            root = int(self.trees.root[self._tree[packet]])
+            chip = int(self.trees.chip[root])
+            sender = self._senders[chip][port]
+            if sender.full:
+                self._refused.append(packet)
+                continue
+            sender.held.append((packet, root))
+            self._arbiters[chip][CORES].look()
+
+    def arrive(self, chip: int, packet: int, place: int, receive_ps: int) -> None:
+        """A copy is in the receive register of its core."""
+        first = int(self.trees.first[self.trees.root[self._tree[packet]]])
+        self._arrived.append((int(self.env.now) // _PHASES, packet, place - first))
+        core = (chip, int(self.trees.port[place]))
+        self.receiving.add(core)
+        self.env.process(self._receive(core, receive_ps))
+
+    def _receive(self, core: tuple[int, int], receive_ps: int) -> _Process:
+        now = int(self.env.now)
+        yield self.env.timeout((now // _PHASES + receive_ps) * _PHASES - now)
+        self.receiving.remove(core)
+        self.routers[core[0]].look()
+
+    def drop(self, chip: int, packet: int, node: int, aged: bool) -> None:
+        """A copy is lost with everything it would have become."""
+        (self.aged if aged else self.drops)[chip] += 1
+        first = int(self.trees.first[self.trees.root[self._tree[packet]]])
+        for place in range(int(self.trees.first[node]), int(self.trees.last[node])):
+            self._dropped.append((int(self.env.now) // _PHASES, packet, place - first))
