@@ -334,7 +334,12 @@ def flat_trees(shape: Torus, branches: Sequence[Branch]) -> Trees:
     ModelError
         For a tree that meets itself or leaves the machine.
     """
-    root, chip, child, first, own, last = [], [], [], [], [], []
+    root: list[int] = []
+    chip: list[int] = []
+    child: list[list[int]] = []
+    first: list[int] = []
+    own: list[int] = []
+    last: list[int] = []
     port: list[int] = []
     for branch in branches:
         root.append(len(chip))
@@ -367,11 +372,11 @@ def flat_trees(shape: Torus, branches: Sequence[Branch]) -> Trees:
             below = int(shape.neighbour[chip[node], link])
             child[node][link] = add(below)
             stack.append((child[node][link], sorted(branch.links.get(below, ()))))
-    return Trees(
-        *(np.array(part, dtype=np.int64) for part in (root, chip)),
-        np.array(child, dtype=np.int64).reshape(-1, LINKS),
-        *(np.array(part, dtype=np.int64) for part in (first, own, last, port)),
+    root_, chip_, first_, own_, last_, port_ = (
+        np.array(part, dtype=np.int64) for part in (root, chip, first, own, last, port)
     )
+    below_ = np.array(child, dtype=np.int64).reshape(-1, LINKS)
+    return Trees(root_, chip_, below_, first_, own_, last_, port_)
 
 
 class Fates(NamedTuple):

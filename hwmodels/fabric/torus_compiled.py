@@ -8,15 +8,18 @@ from numpy.typing import NDArray
 from hwmodels.compiling import can_compile, compiled
 from hwmodels.fabric.torus import LINKS, Fates, Timing, Torus, Trees
 from hwmodels.fabric.torus_kernel import (
+    AGED,
     ARRIVED,
+    CARRIED,
     CARRY_PARTS,
     DROPPED,
+    DROPS,
+    LONGEST,
     REFUSED,
-    Out,
-    Pool,
+    ROWS,
+    VISITS,
     carry,
-    empty_state,
-    fixed_parts,
+    machine,
 )
 
 
@@ -35,17 +38,15 @@ class CompiledTorus:
     def __init__(self, shape: Torus, timing: Timing, trees: Trees, ports: int = 1) -> None:
         self.shape, self.trees = shape, trees
         self._ports = ports
-        self._fixed = fixed_parts(shape, timing, ports)
-        self._state = empty_state(self._fixed)
+        self._machine = machine(shape, timing, trees, ports)
         self._carry = compiled(carry, *CARRY_PARTS) if can_compile() else carry
-        none = np.empty(0, dtype=np.int64)
-        self._pool = Pool(none, none, none)
+        #: Tree, launch and successor of each packet.
+        self._pool = np.empty((0, 3), dtype=np.int64)
         self._open = 0
-        self.visits, self.drops, self.aged = (
-            self._state.visits, self._state.drops, self._state.aged,
-        )  # fmt: skip
-        self.carried = self._state.carried.reshape(-1, LINKS)
-        self.longest = self._state.longest.reshape(-1, LINKS)
+        chip, link = self._machine.chip, self._machine.link
+        self.visits, self.drops, self.aged = chip[:, VISITS], chip[:, DROPS], chip[:, AGED]
+        self.carried = link[:, CARRIED].reshape(-1, LINKS)
+        self.longest = link[:, LONGEST].reshape(-1, LINKS)
 
     def run(
         self,
@@ -56,29 +57,20 @@ class CompiledTorus:
     ) -> Fates:
         """See :class:`hwmodels.fabric.torus.TorusEngine`."""
         tree = np.asarray(tree, dtype=np.int64)
-        first = len(self._pool.tree)
-        new = (tree, np.asarray(time_ps, dtype=np.int64), np.full(len(tree), -1, dtype=np.int64))
-        self._pool = Pool(*(np.concatenate(both) for both in zip(self._pool, new, strict=True)))
-        core = self.trees.chip[self.trees.root[tree]] * self._ports + port
+        first = len(self._pool)
+        new = np.column_stack((tree, time_ps, np.full(len(tree), -1))).astype(np.int64)
+        self._pool = np.concatenate((self._pool, new))
+        senders = self.trees.chip[self.trees.root[tree]] * self._ports + port
         copies = self.trees.copies()
         room = self._open + int(copies[tree].sum())
-        out = Out(
-            np.empty((room, 3), dtype=np.int64),
-            np.empty((room + len(tree), 3), dtype=np.int64),
-            np.empty(len(tree), dtype=np.int64),
-        )
-        state = self._state
-        state.count[[ARRIVED, DROPPED, REFUSED]] = 0
-        self._carry(
-            self._fixed, state, self.trees, self._pool, out, first, core.astype(np.int64), until_ps
-        )
-        arrived = out.arrived[: state.count[ARRIVED]]
-        dropped = out.dropped[: state.count[DROPPED]]
-        refused = out.refused[: state.count[REFUSED]]
-        lost = dropped_copies(self.trees, self._pool.tree, dropped)
-        self._open = (
-            room - len(arrived) - len(lost[0]) - int(copies[self._pool.tree[refused]].sum())
-        )
+        out = np.empty((room + len(tree) + 1, 4), dtype=np.int64)
+        self._machine.counts[ROWS] = 0
+        self._carry(self._machine, self._pool, out, first, senders.astype(np.int64), until_ps)
+        out = out[: self._machine.counts[ROWS]]
+        arrived, dropped = out[out[:, 3] == ARRIVED], out[out[:, 3] == DROPPED]
+        refused = out[out[:, 3] == REFUSED, 1]
+        lost = dropped_copies(self.trees, self._pool[:, 0], dropped)
+        self._open = room - len(arrived) - len(lost[0]) - int(copies[self._pool[refused, 0]].sum())
         return Fates(arrived[:, 1], arrived[:, 2], arrived[:, 0], *lost, refused)
 
 
@@ -91,10 +83,10 @@ def dropped_copies(
     ----------
     trees : Trees
     tree : int64, shape (packets,)
-    dropped : int64, shape (n, 3)
-        Time, packet and node.
+    dropped : int64, shape (n, 4)
+        Time, packet and node, as a kernel reports them.
     """
-    time, packet, node = dropped.T
+    time, packet, node = dropped.T[:3]
     counts = trees.last[node] - trees.first[node]
     before = np.cumsum(counts) - counts
     place = np.repeat(trees.first[node] - before, counts) + np.arange(int(counts.sum()))

@@ -19,472 +19,442 @@ from hwmodels.fabric.torus import (
     ROOT,
     Timing,
     Torus,
+    Trees,
     opposite,
 )
 
 Ints = NDArray[np.int64]
-Flags = NDArray[np.bool_]
 #: Kinds of events; an event is its kind and a number.
 WIRE, TRANSFER, AT_END, ENTRY, RECEIVED, EXPIRED = range(6)
 _SHIFT = 40
 _MASK = (1 << _SHIFT) - 1
 _NEVER = np.iinfo(np.int64).max
-#: Counters in :attr:`State.count`.
-EVENTS, ARRIVED, DROPPED, REFUSED = range(4)
-#: Work lists, one for each phase after the first; each has its own length.
+#: Work lists, one for each phase after the first.
 DELIVERY, OUTPUT, WIRES, ENTRIES, TURNS = range(5)
-#: Indices into :attr:`Fixed.times`.
+#: Entries of :attr:`Machine.counts`: events on the heap, rows in ``out``, and the work lists.
+EVENTS, ROWS, LISTED = 0, 1, 2
+#: Entries of :attr:`Machine.times`.
 CYCLE, PIPELINE_PS, WAIT, RECEIVE, PHASE, SOURCE_ROOM, OUTPUT_ROOM, INPUT_ROOM, PORTS, STAGES = (
     range(10)
 )
+ARBITER_ROOM = 10
+#: Columns of :attr:`Machine.link`; the output buffer and then the input buffer follow as rings of
+#: (packet, node).
+(
+    HEAD, N, BUSY, DONE, CARRIED, LONGEST, INPUT_OF, ALIVE, WIRE_PS, IN_HEAD, IN_N, FEEDS, RINGS
+) = range(13)  # fmt: skip
+#: Columns of :attr:`Machine.arbiter`, before its ring.
+A_HEAD, A_N, A_FROM, A_LAST, A_RING = range(5)
+#: Columns of :attr:`Machine.chip`, before the ring of (packet, node, due) of its pipeline.
+(
+    P_HEAD, P_N, READY, STALLED, STALLS, LAST_ENTRY, UNTIL, WAITS, ENTRY_SET, VISITS, DROPS, AGED,
+    P_RING,
+) = range(13)  # fmt: skip
+#: Columns of :attr:`Machine.core`.
+FIRST, LAST, QUEUED, RECEIVING = range(4)
+#: Columns of :attr:`Machine.node`, after the node behind each link.
+CHIP, BEGIN, OWN, END = 6, 7, 8, 9
+#: Columns of a table of packets.
+TREE, LAUNCH, FOLLOWING = range(3)
+#: What a row of ``out`` says in its last column: a copy arrived (with its destination), a node was
+#: dropped, or a packet was refused.
+ARRIVED, DROPPED, REFUSED = range(3)
+#: The arbiter of the cores, and the two inputs of each of the others.
+_OF_CORES = 3
+_INPUTS = ((0, 5), (1, 2), (3, 4), (-1, -1), (0, 1), (2, 3), (4, 5))
 
 
-class Fixed(NamedTuple):
-    """What does not change: times, and who feeds whom."""
+class Machine(NamedTuple):
+    """A machine and everything in it; rows of a part are together, for the cache's sake.
+
+    ``times`` are the constants, ``listed`` marks what is in ``work``. ``node``, ``root`` and
+    ``port`` are the trees.
+    """
 
     times: Ints
-    link_ps: Ints
-    #: Input buffer behind each link, and the link that feeds each input buffer; -1: none.
-    input_of: Ints
-    alive: Flags
-    room: Ints
-    #: Arbiter that each input buffer feeds.
-    arbiter_of: Ints
-    #: The two links, or arbiters, that feed each arbiter of a chip.
-    feeds: Ints
-
-
-class State(NamedTuple):
-    """Everything that does. Buffers are rings of (packet, node)."""
-
-    count: Ints
-    heap_ps: Ints
-    heap_code: Ints
-    link: NDArray[np.int64]
-    link_head: Ints
-    link_n: Ints
-    wire_busy: Flags
-    wire_done: Flags
-    entered: NDArray[np.int64]
-    in_head: Ints
-    in_n: Ints
-    arb: NDArray[np.int64]
-    arb_head: Ints
-    arb_n: Ints
-    arb_from: Ints
-    arb_last: Ints
-    src_head: Ints
-    src_tail: Ints
-    src_n: Ints
-    pipe: NDArray[np.int64]
-    pipe_head: Ints
-    pipe_n: Ints
-    at_end: Flags
-    stalled_ps: Ints
-    stall_sum_ps: Ints
-    last_entry_ps: Ints
-    wait_until_ps: Ints
-    wait_event: Flags
-    entry_event: Flags
-    receiving: Flags
+    counts: Ints
+    heap: Ints
+    link: Ints
+    arbiter: Ints
+    core: Ints
+    chip: Ints
     listed: NDArray[np.bool_]
-    work: NDArray[np.int64]
-    work_n: Ints
-    visits: Ints
-    carried: Ints
-    longest: Ints
-    drops: Ints
-    aged: Ints
+    work: Ints
+    node: Ints
+    root: Ints
+    port: Ints
 
 
-class Out(NamedTuple):
-    """Rows of what happened: (time, packet, destination) and (time, packet, node) and packet."""
-
-    arrived: NDArray[np.int64]
-    dropped: NDArray[np.int64]
-    refused: Ints
-
-
-class Pool(NamedTuple):
-    """Packets by number: their tree, when they were launched, and the next one in a queue."""
-
-    tree: Ints
-    launch_ps: Ints
-    following: Ints
-
-
-def fixed_parts(shape: Torus, timing: Timing, ports: int) -> Fixed:
-    """The unchanging arrays of a machine whose chips have so many cores."""
+def machine(
+    shape: Torus, timing: Timing, trees: Trees, ports: int, extra_events: int = 0
+) -> Machine:
+    """A machine at rest; ``extra_events`` leaves room for a caller's own on the heap."""
     chips = shape.chips
-    links = chips * LINKS
-    input_of = np.full(links, -1, dtype=np.int64)
-    for chip in range(chips):
-        for link in range(LINKS):
-            if shape.neighbour[chip, link] >= 0:
-                behind = int(shape.neighbour[chip, link]) * LINKS + opposite(link)
-                input_of[chip * LINKS + link] = behind
-    wire = np.where(shape.between_boards(), timing.board_link_ps, timing.link_ps)
-    arbiter = np.arange(chips)[:, None] * ARBITERS + np.array(ARBITER_OF_LINK)
-    feeds = np.array([(0, 5), (1, 2), (3, 4), (-1, -1), (0, 1), (2, 3), (4, 5)], dtype=np.int64)
-    return Fixed(
-        np.array(
-            [timing.cycle_ps, timing.pipeline * timing.cycle_ps, timing.wait_ps, timing.receive_ps,
-             timing.phase_ps, timing.source_room, timing.output_room, timing.input_room, ports,
-             timing.pipeline], dtype=np.int64,
-        ),
-        wire.ravel().astype(np.int64),
-        input_of,
-        shape.usable.ravel(),
-        timing.arbiter_rooms,
-        arbiter.ravel().astype(np.int64),
-        feeds,
+    links, arbiters, cores = chips * LINKS, chips * ARBITERS, chips * ports
+    room = int(timing.arbiter_rooms.max())
+    times = np.array(
+        [timing.cycle_ps, timing.pipeline * timing.cycle_ps, timing.wait_ps, timing.receive_ps,
+         timing.phase_ps, timing.source_room, timing.output_room, timing.input_room, ports,
+         timing.pipeline, *timing.arbiter_rooms], dtype=np.int64,
     )  # fmt: skip
-
-
-def empty_state(fixed: Fixed, extra_events: int = 0) -> State:
-    """A machine at rest; ``extra_events`` leaves room for a caller's own in the heap."""
-    links, ports = len(fixed.link_ps), int(fixed.times[PORTS])
-    chips = links // LINKS
-    cores, arbiters = chips * ports, chips * ARBITERS
-
-    def ints(*shape: int, value: int = 0) -> Ints:
-        return np.full(shape, value, dtype=np.int64)
-
-    def flags(n: int) -> Flags:
-        return np.zeros(n, dtype=bool)
-
-    events = links + arbiters + 3 * chips + cores + extra_events + 8
+    link = np.zeros(
+        (links, RINGS + 2 * (timing.output_room + 1 + timing.input_room)), dtype=np.int64
+    )
+    link[:, INPUT_OF] = -1
+    for at, there in np.argwhere(shape.neighbour >= 0).tolist():
+        behind = int(shape.neighbour[at, there]) * LINKS + opposite(there)
+        link[at * LINKS + there, INPUT_OF] = behind
+    link[:, ALIVE] = shape.usable.ravel()
+    link[:, WIRE_PS] = np.where(
+        shape.between_boards(), timing.board_link_ps, timing.link_ps
+    ).ravel()
+    link[:, FEEDS] = (np.arange(chips)[:, None] * ARBITERS + np.array(ARBITER_OF_LINK)).ravel()
+    arbiter = np.zeros((arbiters, A_RING + 2 * room), dtype=np.int64)
+    arbiter[:, A_FROM] = -1
+    chip = np.zeros((chips, P_RING + 3 * timing.pipeline), dtype=np.int64)
+    chip[:, STALLED], chip[:, LAST_ENTRY] = -1, -(1 << 60)
+    core = np.zeros((cores, 4), dtype=np.int64)
+    core[:, FIRST:QUEUED] = -1
     longest = max(links, arbiters, cores)
-    stages, room = int(fixed.times[STAGES]), int(fixed.room.max())
-    return State(
-        ints(4), ints(events), ints(events),
-        ints(links, int(fixed.times[OUTPUT_ROOM]) + 1, 2), ints(links), ints(links),
-        flags(links), flags(links),
-        ints(links, int(fixed.times[INPUT_ROOM]), 2), ints(links), ints(links),
-        ints(arbiters, room, 2), ints(arbiters), ints(arbiters), ints(arbiters, value=-1),
-        ints(arbiters),
-        ints(cores, value=-1), ints(cores, value=-1), ints(cores),
-        ints(chips, stages, 3), ints(chips), ints(chips), flags(chips),
-        ints(chips, value=-1), ints(chips), ints(chips, value=-(1 << 60)), ints(chips),
-        flags(chips), flags(chips), flags(cores),
-        np.zeros((5, longest), dtype=bool), ints(5, longest), ints(5),
-        ints(chips), ints(links), ints(links), ints(chips), ints(chips),
+    events = links + arbiters + 3 * chips + cores + extra_events + 8
+    node = np.column_stack((trees.child, trees.chip, trees.first, trees.own, trees.last))
+    return Machine(
+        times, np.zeros(LISTED + 5, dtype=np.int64), np.zeros((events, 2), dtype=np.int64), link,
+        arbiter, core, chip, np.zeros((5, longest), dtype=bool),
+        np.zeros((5, longest), dtype=np.int64), np.ascontiguousarray(node), trees.root, trees.port,
     )  # fmt: skip
 
 
-def push_event(s, time, kind, number):
+def push_event(heap, count, time, kind, number):
     """Put an event on the heap."""
-    at = s.count[EVENTS]
-    s.count[EVENTS] += 1
-    code = kind << _SHIFT | number
+    at = count[EVENTS]
+    count[EVENTS] += 1
     while at > 0:
         above = (at - 1) >> 1
-        if s.heap_ps[above] <= time:
+        if heap[above, 0] <= time:
             break
-        s.heap_ps[at], s.heap_code[at] = s.heap_ps[above], s.heap_code[above]
+        heap[at, 0], heap[at, 1] = heap[above, 0], heap[above, 1]
         at = above
-    s.heap_ps[at], s.heap_code[at] = time, code
+    heap[at, 0], heap[at, 1] = time, kind << _SHIFT | number
 
 
-def pop_event(s):
+def pop_event(heap, count):
     """Take the earliest event off the heap; its code."""
-    code = s.heap_code[0]
-    s.count[EVENTS] -= 1
-    n = s.count[EVENTS]
-    time, last = s.heap_ps[n], s.heap_code[n]
+    code = heap[0, 1]
+    count[EVENTS] -= 1
+    n = count[EVENTS]
+    time, last = heap[n, 0], heap[n, 1]
     at = 0
     while 2 * at + 1 < n:
         below = 2 * at + 1
-        if below + 1 < n and s.heap_ps[below + 1] < s.heap_ps[below]:
+        if below + 1 < n and heap[below + 1, 0] < heap[below, 0]:
             below += 1
-        if s.heap_ps[below] >= time:
+        if heap[below, 0] >= time:
             break
-        s.heap_ps[at], s.heap_code[at] = s.heap_ps[below], s.heap_code[below]
+        heap[at, 0], heap[at, 1] = heap[below, 0], heap[below, 1]
         at = below
-    s.heap_ps[at], s.heap_code[at] = time, last
+    heap[at, 0], heap[at, 1] = time, last
     return code
 
 
-def next_event(s):
+def next_event(heap, count):
     """Time of the earliest event."""
-    return s.heap_ps[0] if s.count[EVENTS] else _NEVER
+    return heap[0, 0] if count[EVENTS] else _NEVER
 
 
-def _note(s, phase, number):
+def _note(listed, work, count, phase, number):
     """Let a later phase of this instant look at something."""
-    if not s.listed[phase, number]:
-        s.listed[phase, number] = True
-        s.work[phase, s.work_n[phase]] = number
-        s.work_n[phase] += 1
+    if not listed[phase, number]:
+        listed[phase, number] = True
+        work[phase, count[LISTED + phase]] = number
+        count[LISTED + phase] += 1
 
 
-def hand_over(f, s, pool, out, packet, core):
+def _report(out, count, now, packet, number, what):
+    row = count[ROWS]
+    count[ROWS] += 1
+    out[row, 0], out[row, 1], out[row, 2], out[row, 3] = now, packet, number, what
+
+
+def hand_over(times, count, core, listed, work, pool, out, packet, sender, now):
     """A core begins to send a packet, in the first phase of an instant."""
-    limit = f.times[SOURCE_ROOM]
-    if limit and s.src_n[core] >= limit:
-        out.refused[s.count[REFUSED]] = packet
-        s.count[REFUSED] += 1
+    if times[SOURCE_ROOM] and core[sender, QUEUED] >= times[SOURCE_ROOM]:
+        _report(out, count, now, packet, -1, REFUSED)
         return
-    pool.following[packet] = -1
-    if s.src_n[core] == 0:
-        s.src_head[core] = packet
+    pool[packet, FOLLOWING] = -1
+    if core[sender, QUEUED] == 0:
+        core[sender, FIRST] = packet
     else:
-        pool.following[s.src_tail[core]] = packet
-    s.src_tail[core] = packet
-    s.src_n[core] += 1
-    _note(s, TURNS, core // f.times[PORTS] * ARBITERS + 3)
+        pool[core[sender, LAST], FOLLOWING] = packet
+    core[sender, LAST] = packet
+    core[sender, QUEUED] += 1
+    _note(listed, work, count, TURNS, sender // times[PORTS] * ARBITERS + _OF_CORES)
 
 
-def end_event(f, s, trees, pool, code, now):
+def _transferred(times, count, link, arbiter, core, listed, work, root, pool, number):
+    """An arbiter has taken a packet from below."""
+    chip, which = number // ARBITERS, number % ARBITERS
+    side = arbiter[number, A_FROM]
+    room = (arbiter.shape[1] - A_RING) // 2
+    if which == _OF_CORES:
+        sender = chip * times[PORTS] + side
+        packet = core[sender, FIRST]
+        core[sender, FIRST] = pool[packet, FOLLOWING]
+        core[sender, QUEUED] -= 1
+        node = root[pool[packet, TREE]]
+    elif which < _OF_CORES:
+        at = chip * LINKS + _INPUTS[which][side]
+        place = RINGS + 2 * (times[OUTPUT_ROOM] + 1 + link[at, IN_HEAD])
+        packet, node = link[at, place], link[at, place + 1]
+        link[at, IN_HEAD] = (link[at, IN_HEAD] + 1) % times[INPUT_ROOM]
+        link[at, IN_N] -= 1
+        _note(listed, work, count, DELIVERY, link[at, INPUT_OF])
+    else:
+        at = chip * ARBITERS + _INPUTS[which][side]
+        place = A_RING + 2 * arbiter[at, A_HEAD]
+        packet, node = arbiter[at, place], arbiter[at, place + 1]
+        arbiter[at, A_HEAD] = (arbiter[at, A_HEAD] + 1) % room
+        arbiter[at, A_N] -= 1
+        _note(listed, work, count, TURNS, at)
+    place = A_RING + 2 * ((arbiter[number, A_HEAD] + arbiter[number, A_N]) % room)
+    arbiter[number, place], arbiter[number, place + 1] = packet, node
+    arbiter[number, A_N] += 1
+    arbiter[number, A_FROM] = -1
+    _note(listed, work, count, TURNS, number)
+    if which == ROOT:
+        _note(listed, work, count, ENTRIES, chip)
+    else:
+        above = 4 if which < 2 else (5 if which < 4 else ROOT)
+        _note(listed, work, count, TURNS, chip * ARBITERS + above)
+
+
+def end_event(times, count, heap, link, arbiter, core, chip, listed, work, root, pool, code, now):
     """One event of the first phase."""
     kind, number = code >> _SHIFT, code & _MASK
     if kind == WIRE:
-        s.wire_done[number] = True
-        _note(s, DELIVERY, number)
+        link[number, DONE] = 1
+        _note(listed, work, count, DELIVERY, number)
     elif kind == TRANSFER:
-        chip, which = number // ARBITERS, number % ARBITERS
-        taken = s.arb_from[number]
-        if which == 3:
-            core = chip * f.times[PORTS] + taken
-            packet = s.src_head[core]
-            s.src_head[core] = pool.following[packet]
-            s.src_n[core] -= 1
-            node = trees.root[pool.tree[packet]]
-        elif which < 3:
-            at = chip * LINKS + f.feeds[which, taken]
-            packet = s.entered[at, s.in_head[at], 0]
-            node = s.entered[at, s.in_head[at], 1]
-            s.in_head[at] = (s.in_head[at] + 1) % f.times[INPUT_ROOM]
-            s.in_n[at] -= 1
-            _note(s, DELIVERY, f.input_of[at])
-        else:
-            at = chip * ARBITERS + f.feeds[which, taken]
-            packet, node = s.arb[at, s.arb_head[at], 0], s.arb[at, s.arb_head[at], 1]
-            s.arb_head[at] = (s.arb_head[at] + 1) % s.arb.shape[1]
-            s.arb_n[at] -= 1
-            _note(s, TURNS, at)
-        place = (s.arb_head[number] + s.arb_n[number]) % s.arb.shape[1]
-        s.arb[number, place, 0], s.arb[number, place, 1] = packet, node
-        s.arb_n[number] += 1
-        s.arb_from[number] = -1
-        _note(s, TURNS, number)
-        if which == ROOT:
-            _note(s, ENTRIES, chip)
-        else:
-            above = 4 if which < 2 else (5 if which < 4 else 6)
-            _note(s, TURNS, chip * ARBITERS + above)
+        _transferred(times, count, link, arbiter, core, listed, work, root, pool, number)
     elif kind == AT_END:
-        s.at_end[number] = True
-        _note(s, OUTPUT, number)
-        phase = f.times[PHASE]
+        chip[number, READY] = 1
+        _note(listed, work, count, OUTPUT, number)
+        phase = times[PHASE]
         if phase:
-            packet = s.pipe[number, s.pipe_head[number], 0]
-            if (now // phase - pool.launch_ps[packet] // phase) & 3 == 2:
-                s.aged[number] += 1
+            packet = chip[number, P_RING + 3 * chip[number, P_HEAD]]
+            if (now // phase - pool[packet, LAUNCH] // phase) & 3 == 2:
                 # Marked so that the output phase drops it.
-                s.wait_until_ps[number] = -1
+                chip[number, READY] = 2
     elif kind == ENTRY:
-        s.entry_event[number] = False
-        _note(s, ENTRIES, number)
+        chip[number, ENTRY_SET] = 0
+        _note(listed, work, count, ENTRIES, number)
     elif kind == RECEIVED:
-        s.receiving[number] = False
-        _note(s, OUTPUT, number // f.times[PORTS])
+        core[number, RECEIVING] = 0
+        _note(listed, work, count, OUTPUT, number // times[PORTS])
     elif kind == EXPIRED:
-        s.wait_event[number] = False
-        if s.stalled_ps[number] >= 0:
-            if s.wait_until_ps[number] <= now:
-                _note(s, OUTPUT, number)
+        chip[number, WAITS] = 0
+        if chip[number, STALLED] >= 0:
+            if chip[number, UNTIL] <= now:
+                _note(listed, work, count, OUTPUT, number)
             else:
-                s.wait_event[number] = True
-                push_event(s, s.wait_until_ps[number], EXPIRED, number)
+                chip[number, WAITS] = 1
+                push_event(heap, count, chip[number, UNTIL], EXPIRED, number)
 
 
-def _outputs_free(f, s, trees, chip, node):
-    for link in range(LINKS):
-        if trees.child[node, link] >= 0:
-            number = chip * LINKS + link
-            if not f.alive[number] or s.link_n[number] > f.times[OUTPUT_ROOM]:
+def _deliver(times, count, link, listed, work, number):
+    """What a wire has carried enters the input buffer behind it."""
+    at = link[number, INPUT_OF]
+    if not link[number, DONE] or link[at, IN_N] >= times[INPUT_ROOM]:
+        return
+    taken = RINGS + 2 * link[number, HEAD]
+    place = (link[at, IN_HEAD] + link[at, IN_N]) % times[INPUT_ROOM]
+    place = RINGS + 2 * (times[OUTPUT_ROOM] + 1 + place)
+    link[at, place], link[at, place + 1] = link[number, taken], link[number, taken + 1]
+    link[at, IN_N] += 1
+    link[number, HEAD] = (link[number, HEAD] + 1) % (times[OUTPUT_ROOM] + 1)
+    link[number, N] -= 1
+    link[number, BUSY] = link[number, DONE] = 0
+    link[number, CARRIED] += 1
+    _note(listed, work, count, OUTPUT, number // LINKS)
+    _note(listed, work, count, WIRES, number)
+    _note(listed, work, count, TURNS, link[at, FEEDS])
+
+
+def _outputs_free(times, link, core, node, port, here, at):
+    for way in range(LINKS):
+        if node[at, way] >= 0:
+            number = here * LINKS + way
+            if not link[number, ALIVE] or link[number, N] > times[OUTPUT_ROOM]:
                 return False
-    for place in range(trees.first[node], trees.own[node]):
-        if s.receiving[chip * f.times[PORTS] + trees.port[place]]:
+    for place in range(node[at, BEGIN], node[at, OWN]):
+        if core[here * times[PORTS] + port[place], RECEIVING]:
             return False
     return True
 
 
-def _output(f, s, trees, pool, out, chip, now):
+def _output(
+    times, count, heap, link, core, chip, listed, work, node, root, port, pool, out, here, now
+):
     """The packet at the router's end leaves, is dropped, or stops the pipeline."""
-    head = s.pipe_head[chip]
-    packet, node = s.pipe[chip, head, 0], s.pipe[chip, head, 1]
-    stands = s.stalled_ps[chip] >= 0
-    aged = not stands and s.wait_until_ps[chip] == -1
-    wait = f.times[WAIT]
-    if not aged and _outputs_free(f, s, trees, chip, node):
-        for link in range(LINKS):
-            below = trees.child[node, link]
+    head = P_RING + 3 * chip[here, P_HEAD]
+    packet, at = chip[here, head], chip[here, head + 1]
+    stands = chip[here, STALLED] >= 0
+    aged = chip[here, READY] == 2
+    wait = times[WAIT]
+    if not aged and _outputs_free(times, link, core, node, port, here, at):
+        for way in range(LINKS):
+            below = node[at, way]
             if below >= 0:
-                number = chip * LINKS + link
-                place = (s.link_head[number] + s.link_n[number]) % s.link.shape[1]
-                s.link[number, place, 0], s.link[number, place, 1] = packet, below
-                s.link_n[number] += 1
-                s.longest[number] = max(s.longest[number], s.link_n[number])
-                _note(s, WIRES, number)
-        for place in range(trees.first[node], trees.own[node]):
-            core = chip * f.times[PORTS] + trees.port[place]
-            s.receiving[core] = True
-            push_event(s, now + f.times[RECEIVE], RECEIVED, core)
-            row = s.count[ARRIVED]
-            s.count[ARRIVED] += 1
-            out.arrived[row, 0], out.arrived[row, 1] = now, packet
-            out.arrived[row, 2] = place - trees.first[trees.root[pool.tree[packet]]]
-    elif aged or (stands and wait >= 0 and s.wait_until_ps[chip] <= now) or wait == 0:
-        row = s.count[DROPPED]
-        s.count[DROPPED] += 1
-        out.dropped[row, 0], out.dropped[row, 1], out.dropped[row, 2] = now, packet, node
-        if not aged:
-            s.drops[chip] += 1
+                number = here * LINKS + way
+                place = (link[number, HEAD] + link[number, N]) % (times[OUTPUT_ROOM] + 1)
+                place = RINGS + 2 * place
+                link[number, place], link[number, place + 1] = packet, below
+                link[number, N] += 1
+                link[number, LONGEST] = max(link[number, LONGEST], link[number, N])
+                _note(listed, work, count, WIRES, number)
+        first = node[root[pool[packet, TREE]], BEGIN]
+        for place in range(node[at, BEGIN], node[at, OWN]):
+            receiver = here * times[PORTS] + port[place]
+            core[receiver, RECEIVING] = 1
+            push_event(heap, count, now + times[RECEIVE], RECEIVED, receiver)
+            _report(out, count, now, packet, place - first, ARRIVED)
+    elif aged or wait == 0 or (stands and wait > 0 and chip[here, UNTIL] <= now):
+        _report(out, count, now, packet, at, DROPPED)
+        chip[here, AGED if aged else DROPS] += 1
     else:
         if not stands:
-            s.stalled_ps[chip] = now
+            chip[here, STALLED] = now
             if wait > 0:
-                s.wait_until_ps[chip] = now + wait
-                if not s.wait_event[chip]:
-                    s.wait_event[chip] = True
-                    push_event(s, now + wait, EXPIRED, chip)
+                chip[here, UNTIL] = now + wait
+                if not chip[here, WAITS]:
+                    chip[here, WAITS] = 1
+                    push_event(heap, count, now + wait, EXPIRED, here)
         return
-    s.visits[chip] += 1
+    chip[here, VISITS] += 1
     if stands:
-        s.stall_sum_ps[chip] += now - s.stalled_ps[chip]
-        s.stalled_ps[chip] = -1
-        _note(s, ENTRIES, chip)
-    s.wait_until_ps[chip] = 0
-    s.at_end[chip] = False
-    s.pipe_head[chip] = (head + 1) % s.pipe.shape[1]
-    s.pipe_n[chip] -= 1
-    if s.pipe_n[chip]:
-        due = s.pipe[chip, s.pipe_head[chip], 2]
-        push_event(s, due + s.stall_sum_ps[chip], AT_END, chip)
+        chip[here, STALLS] += now - chip[here, STALLED]
+        chip[here, STALLED] = -1
+        _note(listed, work, count, ENTRIES, here)
+    chip[here, READY] = 0
+    chip[here, P_HEAD] = (chip[here, P_HEAD] + 1) % times[STAGES]
+    chip[here, P_N] -= 1
+    if chip[here, P_N]:
+        due = chip[here, P_RING + 3 * chip[here, P_HEAD] + 2]
+        push_event(heap, count, due + chip[here, STALLS], AT_END, here)
 
 
-def _enter(f, s, chip, now):
+def _enter(times, count, heap, arbiter, chip, listed, work, here, now):
     """A pipeline that moves takes the next packet, one a cycle of its own time."""
-    root = chip * ARBITERS + ROOT
-    if s.stalled_ps[chip] >= 0 or s.arb_n[root] == 0:
+    top = here * ARBITERS + ROOT
+    if chip[here, STALLED] >= 0 or arbiter[top, A_N] == 0:
         return
-    local = now - s.stall_sum_ps[chip]
-    if local >= s.last_entry_ps[chip] + f.times[CYCLE]:
-        place = (s.pipe_head[chip] + s.pipe_n[chip]) % s.pipe.shape[1]
-        head = s.arb_head[root]
-        s.pipe[chip, place, 0], s.pipe[chip, place, 1] = s.arb[root, head, 0], s.arb[root, head, 1]
-        s.pipe[chip, place, 2] = local + f.times[PIPELINE_PS]
-        s.arb_head[root] = (head + 1) % s.arb.shape[1]
-        s.arb_n[root] -= 1
-        if s.pipe_n[chip] == 0:
-            push_event(s, now + f.times[PIPELINE_PS], AT_END, chip)
-        s.pipe_n[chip] += 1
-        s.last_entry_ps[chip] = local
-        _note(s, TURNS, root)
-    if s.arb_n[root] and not s.entry_event[chip]:
-        s.entry_event[chip] = True
-        push_event(s, s.last_entry_ps[chip] + f.times[CYCLE] + s.stall_sum_ps[chip], ENTRY, chip)
+    local = now - chip[here, STALLS]
+    if local >= chip[here, LAST_ENTRY] + times[CYCLE]:
+        taken = A_RING + 2 * arbiter[top, A_HEAD]
+        place = P_RING + 3 * ((chip[here, P_HEAD] + chip[here, P_N]) % times[STAGES])
+        chip[here, place], chip[here, place + 1] = arbiter[top, taken], arbiter[top, taken + 1]
+        chip[here, place + 2] = local + times[PIPELINE_PS]
+        arbiter[top, A_HEAD] = (arbiter[top, A_HEAD] + 1) % ((arbiter.shape[1] - A_RING) // 2)
+        arbiter[top, A_N] -= 1
+        if chip[here, P_N] == 0:
+            push_event(heap, count, now + times[PIPELINE_PS], AT_END, here)
+        chip[here, P_N] += 1
+        chip[here, LAST_ENTRY] = local
+        _note(listed, work, count, TURNS, top)
+    if arbiter[top, A_N] and not chip[here, ENTRY_SET]:
+        chip[here, ENTRY_SET] = 1
+        again = chip[here, LAST_ENTRY] + times[CYCLE] + chip[here, STALLS]
+        push_event(heap, count, again, ENTRY, here)
 
 
-def _take_turn(f, s, number, now):
+def _take_turn(times, count, heap, link, arbiter, core, number, now):
     """An arbiter with room begins to take a packet."""
     chip, which = number // ARBITERS, number % ARBITERS
-    if s.arb_from[number] >= 0 or s.arb_n[number] >= f.room[which]:
+    if arbiter[number, A_FROM] >= 0 or arbiter[number, A_N] >= times[ARBITER_ROOM + which]:
         return
-    last = s.arb_last[number]
-    chosen = -1
-    if which == 3:
-        ports = f.times[PORTS]
-        for k in range(1, ports + 1):
-            port = (last + k) % ports
-            if s.src_n[chip * ports + port]:
-                chosen = port
-                break
-    else:
-        for k in range(1, 3):
-            side = (last + k) % 2
-            if which < 3:
-                waits = s.in_n[chip * LINKS + f.feeds[which, side]]
-            else:
-                waits = s.arb_n[chip * ARBITERS + f.feeds[which, side]]
-            if waits:
-                chosen = side
-                break
-    if chosen < 0:
-        return
-    s.arb_from[number] = s.arb_last[number] = chosen
-    push_event(s, now + f.times[CYCLE], TRANSFER, number)
+    inputs = times[PORTS] if which == _OF_CORES else 2
+    side = arbiter[number, A_LAST]
+    for _ in range(inputs):
+        side = side + 1 if side + 1 < inputs else 0
+        if which == _OF_CORES:
+            waits = core[chip * inputs + side, QUEUED]
+        elif which < _OF_CORES:
+            waits = link[chip * LINKS + _INPUTS[which][side], IN_N]
+        else:
+            waits = arbiter[chip * ARBITERS + _INPUTS[which][side], A_N]
+        if waits:
+            arbiter[number, A_FROM] = arbiter[number, A_LAST] = side
+            push_event(heap, count, now + times[CYCLE], TRANSFER, number)
+            return
 
 
-def settle(f, s, trees, pool, out, now):
+def settle(
+    times, count, heap, link, arbiter, core, chip, listed, work, node, root, port, pool, out, now
+):
     """All phases of an instant after the first."""
-    for k in range(s.work_n[DELIVERY]):
-        number = s.work[DELIVERY, k]
-        s.listed[DELIVERY, number] = False
-        if not s.wire_done[number]:
-            continue
-        at = f.input_of[number]
-        if s.in_n[at] >= f.times[INPUT_ROOM]:
-            continue
-        head = s.link_head[number]
-        place = (s.in_head[at] + s.in_n[at]) % f.times[INPUT_ROOM]
-        s.entered[at, place, 0] = s.link[number, head, 0]
-        s.entered[at, place, 1] = s.link[number, head, 1]
-        s.in_n[at] += 1
-        s.link_head[number] = (head + 1) % s.link.shape[1]
-        s.link_n[number] -= 1
-        s.wire_busy[number] = s.wire_done[number] = False
-        s.carried[number] += 1
-        _note(s, OUTPUT, number // LINKS)
-        _note(s, WIRES, number)
-        _note(s, TURNS, f.arbiter_of[at])
-    s.work_n[DELIVERY] = 0
-    for k in range(s.work_n[OUTPUT]):
-        chip = s.work[OUTPUT, k]
-        s.listed[OUTPUT, chip] = False
-        if s.at_end[chip]:
-            _output(f, s, trees, pool, out, chip, now)
-    s.work_n[OUTPUT] = 0
-    for k in range(s.work_n[WIRES]):
-        number = s.work[WIRES, k]
-        s.listed[WIRES, number] = False
-        if not s.wire_busy[number] and s.link_n[number]:
-            s.wire_busy[number] = True
-            push_event(s, now + f.link_ps[number], WIRE, number)
-    s.work_n[WIRES] = 0
-    for k in range(s.work_n[ENTRIES]):
-        chip = s.work[ENTRIES, k]
-        s.listed[ENTRIES, chip] = False
-        _enter(f, s, chip, now)
-    s.work_n[ENTRIES] = 0
-    for k in range(s.work_n[TURNS]):
-        number = s.work[TURNS, k]
-        s.listed[TURNS, number] = False
-        _take_turn(f, s, number, now)
-    s.work_n[TURNS] = 0
+    for k in range(count[LISTED + DELIVERY]):
+        number = work[DELIVERY, k]
+        listed[DELIVERY, number] = False
+        _deliver(times, count, link, listed, work, number)
+    count[LISTED + DELIVERY] = 0
+    for k in range(count[LISTED + OUTPUT]):
+        here = work[OUTPUT, k]
+        listed[OUTPUT, here] = False
+        if chip[here, READY]:
+            _output(
+                times, count, heap, link, core, chip, listed, work, node, root, port, pool, out,
+                here, now,
+            )  # fmt: skip
+    count[LISTED + OUTPUT] = 0
+    for k in range(count[LISTED + WIRES]):
+        number = work[WIRES, k]
+        listed[WIRES, number] = False
+        if not link[number, BUSY] and link[number, N]:
+            link[number, BUSY] = 1
+            push_event(heap, count, now + link[number, WIRE_PS], WIRE, number)
+    count[LISTED + WIRES] = 0
+    for k in range(count[LISTED + ENTRIES]):
+        here = work[ENTRIES, k]
+        listed[ENTRIES, here] = False
+        _enter(times, count, heap, arbiter, chip, listed, work, here, now)
+    count[LISTED + ENTRIES] = 0
+    for k in range(count[LISTED + TURNS]):
+        number = work[TURNS, k]
+        listed[TURNS, number] = False
+        _take_turn(times, count, heap, link, arbiter, core, number, now)
+    count[LISTED + TURNS] = 0
 
 
-def carry(f, s, trees, pool, out, first, core, until):
+def carry(m, pool, out, first, senders, until):
     """Everything before ``until``; packets from number ``first`` on are handed over at launch."""
+    times, count, heap, link, arbiter = m.times, m.counts, m.heap, m.link, m.arbiter
+    core, chip, listed, work = m.core, m.chip, m.listed, m.work
+    node, root, port = m.node, m.root, m.port
     given = first
     while True:
-        now = next_event(s)
-        if given < first + len(core):
-            now = min(now, pool.launch_ps[given])
+        now = next_event(heap, count)
+        if given < first + len(senders):
+            now = min(now, pool[given, LAUNCH])
         if now >= until:
             return
-        while next_event(s) == now:
-            end_event(f, s, trees, pool, pop_event(s), now)
-        while given < first + len(core) and pool.launch_ps[given] == now:
-            hand_over(f, s, pool, out, given, core[given - first])
+        while next_event(heap, count) == now:
+            end_event(
+                times, count, heap, link, arbiter, core, chip, listed, work, root, pool,
+                pop_event(heap, count), now,
+            )  # fmt: skip
+        while given < first + len(senders) and pool[given, LAUNCH] == now:
+            hand_over(
+                times, count, core, listed, work, pool, out, given, senders[given - first], now
+            )
             given += 1
-        settle(f, s, trees, pool, out, now)
+        settle(
+            times, count, heap, link, arbiter, core, chip, listed, work, node, root, port, pool,
+            out, now,
+        )  # fmt: skip
 
 
 #: What :func:`carry` is made of, for :func:`hwmodels.compiling.compiled`.
 CARRY_PARTS = (
-    push_event, pop_event, next_event, _note, hand_over, end_event, _outputs_free, _output,
-    _enter, _take_turn, settle,
+    push_event, pop_event, next_event, _note, _report, hand_over, _transferred, end_event,
+    _deliver, _outputs_free, _output, _enter, _take_turn, settle,
 )  # fmt: skip

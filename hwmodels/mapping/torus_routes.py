@@ -9,6 +9,8 @@ already. Where a dead link is in the way, a shortest way round it is taken.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+from itertools import pairwise
 
 import networkx as nx
 import numpy as np
@@ -22,10 +24,16 @@ def shortest_vector(shape: Torus, source: int, target: int) -> tuple[int, int, i
 
     Of equally short ones the first is taken that does not wrap, then that which wraps less.
     """
-    across, up = (int(d) for d in shape.position[target] - shape.position[source])
+    (column, row), (x, y) = shape.position[source].tolist(), shape.position[target].tolist()
+    return _vector(x - column, y - row, shape.wrap)
+
+
+@cache
+def _vector(across: int, up: int, wrap: tuple[int, int] | None) -> tuple[int, int, int]:
+    """Fewest hops over a displacement."""
     shifts = [(0, 0)]
-    if shape.wrap is not None:
-        columns, rows = shape.wrap
+    if wrap is not None:
+        columns, rows = wrap
         shifts += [(x, y) for x in (-columns, 0, columns) for y in (-rows, 0, rows) if x or y]
     best: tuple[int, int, int] | None = None
     for right, high in shifts:
@@ -131,6 +139,6 @@ def _round(shape: Torus, reached: list[int], target: int) -> tuple[list[int], li
     ways = [
         next(k for k in range(LINKS)
              if shape.usable[a, k] and int(shape.neighbour[a, k]) == b)
-        for a, b in zip(chips, chips[1:], strict=False)
+        for a, b in pairwise(chips)
     ]  # fmt: skip
     return [int(chip) for chip in chips], ways
