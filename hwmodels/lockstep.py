@@ -33,7 +33,7 @@ from hwmodels.chip import (
 )
 from hwmodels.errors import UnsupportedError
 from hwmodels.mapping import Placement
-from hwmodels.network import Network, Projection, to_delay_steps
+from hwmodels.network import Network, Projection, stimulus_events, to_delay_steps
 from hwmodels.recorder import Recorder
 from hwmodels.result import Result
 
@@ -70,7 +70,7 @@ class LockstepRun:
         self._step = -1
         self._lines = [_DelayLine(network, p) for p in network.projections]
         self._recorder = Recorder(network)
-        self._stimulus_steps, self._stimulus_cells = _stimulus(network)
+        self._stimulus_steps, self._stimulus_cells = stimulus_events(network)
         self._late = self._lost = self._too_late = 0
         #: Synapses whose packets are under way, by (step sent, source and core), and then by
         #: which one it is of packets that a cell spiking more than once sent there.
@@ -195,7 +195,7 @@ class LockstepRun:
         for line, projection in zip(self._lines, network.projections, strict=True):
             line.update(projection)
         self._recorder.update(network)
-        self._stimulus_steps, self._stimulus_cells = _stimulus(network)
+        self._stimulus_steps, self._stimulus_cells = stimulus_events(network)
         self._network = network
 
     def result(self, engine: str, translation: Translation, host_seconds: float) -> Result:
@@ -324,16 +324,3 @@ def _copies(values: NDArray) -> NDArray[np.int64]:
 def _with_copy(keys: NDArray[np.int64], copies: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keys of packets that tell equal ones apart; a core's number has 20 bits of its 32."""
     return keys | copies << 20
-
-
-def _stimulus(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All source spikes as steps and global cell numbers, sorted by both."""
-    steps, cells = [_NO_CELLS], [_NO_CELLS]
-    for index, population in enumerate(network.populations):
-        if population.stimulus is not None:
-            at, which = population.stimulus.events(network.timestep_ms)
-            steps.append(at)
-            cells.append(which + network.offsets[index])
-    all_steps, all_cells = np.concatenate(steps), np.concatenate(cells)
-    order = np.lexsort((all_cells, all_steps))
-    return all_steps[order], all_cells[order]

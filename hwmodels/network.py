@@ -342,6 +342,20 @@ def count_rounded(times_ms: NDArray[np.float64], steps: NDArray[np.int64], dt: f
     return int(np.count_nonzero(np.abs(times_ms - steps * dt) > 1e-6 * dt))
 
 
+def stimulus_events(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """All source spikes as steps and global cell numbers, sorted by both."""
+    none = np.empty(0, dtype=np.int64)
+    steps, cells = [none], [none]
+    for index, population in enumerate(network.populations):
+        if population.stimulus is not None:
+            at, which = population.stimulus.events(network.timestep_ms)
+            steps.append(at)
+            cells.append(which + network.offsets[index])
+    all_steps, all_cells = np.concatenate(steps), np.concatenate(cells)
+    order = np.lexsort((all_cells, all_steps))
+    return all_steps[order], all_cells[order]
+
+
 def _freeze(instance: object, *names: str) -> None:
     for name in names:
         mapping = getattr(instance, name)

@@ -21,7 +21,7 @@ from hwmodels.chips.dynapse.silicon import Silicon
 from hwmodels.currents import CurrentSchedule
 from hwmodels.errors import UnsupportedError
 from hwmodels.mapping.placement import synapse_ends
-from hwmodels.network import Network
+from hwmodels.network import Network, stimulus_events
 from hwmodels.recorder import Recorder
 from hwmodels.result import Result, Spikes
 
@@ -82,7 +82,7 @@ class DynapseRun:
         self._delayed: dict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
         self._recorder = Recorder(network)
         self._currents = CurrentSchedule(network)
-        self._stimulus = _stimulus(network)
+        self._stimulus = stimulus_events(network)
         self._spike_cells: list[NDArray[np.int64]] = []
         self._spike_ps: list[NDArray[np.int64]] = []
         self._step = -1
@@ -235,7 +235,7 @@ class DynapseRun:
                 self._state.membrane[here] = self._initial(network, k)[given]
         self._recorder.update(network)
         self._currents = CurrentSchedule(network)
-        self._stimulus = _stimulus(network)
+        self._stimulus = stimulus_events(network)
         self._network = network
 
     def result(self, engine: str, translation: Translation, host_seconds: float) -> Result:
@@ -296,16 +296,3 @@ def _check_recordings(network: Network) -> None:
                 f"population {population.label!r}: {recording.variable!r} cannot be recorded from "
                 "DynapSE's silicon neurons; record v or spikes, or run with neurons=exact"
             )
-
-
-def _stimulus(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """All source spikes as steps and global cell numbers, sorted by both."""
-    steps, cells = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
-    for index, population in enumerate(network.populations):
-        if population.stimulus is not None:
-            at, which = population.stimulus.events(network.timestep_ms)
-            steps.append(at)
-            cells.append(which + network.offsets[index])
-    all_steps, all_cells = np.concatenate(steps), np.concatenate(cells)
-    order = np.lexsort((all_cells, all_steps))
-    return all_steps[order], all_cells[order]

@@ -1,0 +1,214 @@
+"""The chip: what it makes of a network, where everything goes, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hwmodels.chip import Chip, Neurons, Translation
+from hwmodels.chips.truenorth.neurons import CellNeurons, Crossbars
+from hwmodels.chips.truenorth.run import TrueNorthRun
+from hwmodels.chips.truenorth.spec import NUMBER_FORMATS, TrueNorthSpec
+from hwmodels.chips.truenorth.translation import Configuration, Settings, retranslate, translate
+from hwmodels.chips.truenorth.transport import Fabric
+from hwmodels.errors import ModelError, UnsupportedError
+from hwmodels.fabric.multicore import FIDELITIES
+from hwmodels.mapping import Axons, Placement
+from hwmodels.network import Network
+from hwmodels.result import HardwareReport
+from hwmodels.spec import one_of, positive
+
+
+class TrueNorth(Chip):
+    """TrueNorth-style: 4,096 crossbar cores of integer neurons on a mesh, with a global tick.
+
+    Parameters
+    ----------
+    spec : str, Path or TrueNorthSpec
+        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
+    effects : str or sequence of str
+        Which deviations from the ideal are on, out of :attr:`all_effects`: ``time_step`` (only
+        with ``step_ms``), ``weight_precision`` (four values a neuron), ``arithmetic`` (integer
+        neurons without synaptic currents, linear leak), ``fan_in`` (axons of a core), ``fan_out``
+        (one destination a neuron, delays up to 15 ticks: relays), ``fabric`` (packets take time,
+        a spike is a bit in a slot).
+    fidelity : {"compiled", "reference", "analytic"}
+        Timing by compiled kernels, by the SimPy processes these equal, or in closed form without
+        contention.
+    step_ms : float, optional
+        Biological time of one tick; the script's own time step by default.
+    leak : {"nearest", "stochastic"}
+        A leak below one unit a tick: rounded, or drawn at random.
+    synapses : {"centred", "at_once"}
+        When the charge of a synaptic current acts: at its mean time, or at its beginning.
+    **changes
+        Any field of the specification.
+
+    Raises
+    ------
+    ModelError
+        For an unknown option, name or value.
+    """
+
+    name = "truenorth"
+    spec_type = TrueNorthSpec
+    parameter_sets = ("fit_b", "fit_a", "ranc")
+    all_effects = (
+        "time_step", "weight_precision", "arithmetic", "fan_in", "fan_out", "fabric",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        spec: str | Path | TrueNorthSpec | None = None,
+        effects: str | Sequence[str] | None = None,
+        fidelity: str = "compiled",
+        step_ms: float | str | None = None,
+        leak: str = "nearest",
+        synapses: str = "centred",
+        **changes: Any,
+    ) -> None:
+        super().__init__(spec, effects, **changes)
+        self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
+        self.step_ms = positive("step_ms", step_ms)
+        self.leak = one_of("leak", leak, ("nearest", "stochastic"))
+        self.synapses = one_of("synapses", synapses, ("centred", "at_once"))
+        if self.step_ms is None:
+            self.effects = tuple(effect for effect in self.effects if effect != "time_step")
+        self._latest: Translation | None = None
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(
+            self.spec,
+            self.effects,
+            stochastic_leak=self.leak == "stochastic",
+            centred=self.synapses == "centred",
+        )
+
+    def function(self) -> Mapping[str, Any] | None:
+        """See :class:`hwmodels.chip.Chip`; a packet that is late changes what is computed."""
+        if "fabric" in self.effects:
+            return None
+        names = (*NUMBER_FORMATS, "axons_per_core", "neurons_per_core", "columns", "rows")
+        return {
+            "effects": list(self.effects),
+            "step_ms": self.step_ms,
+            "leak": self.leak,
+            "synapses": self.synapses,
+            **{name: getattr(self.spec, name) for name in names},
+        }
+
+    def translate(self, network: Network, since: Translation | None = None) -> Translation:
+        """The network as the chip has it; see :class:`hwmodels.chip.Chip`."""
+        counts: Mapping[str, int] = {}
+        if self.step_ms is not None and "time_step" in self.effects:
+            network, counts = network.on_grid(self.step_ms)
+        if since is None:
+            translation = translate(network, self._settings)
+        else:
+            translation = retranslate(network, since, self._settings)
+        self._latest = translation._replace(counts={**counts, **translation.counts})
+        return self._latest
+
+    def translated(self, network: Network) -> Translation:
+        """The translation that a network came from, which must be the latest.
+
+        Raises
+        ------
+        ModelError
+            For a network that this chip did not translate last.
+        """
+        if self._latest is None or self._latest.network is not network:
+            raise ModelError("a run goes on with the network that was translated last")
+        return self._latest
+
+    def map(self, translation: Translation) -> Placement:
+        """Where :meth:`translate` put everything, for what a core holds decides the weights."""
+        configuration: Any = translation.formats
+        layout, cells = configuration.layout, int(translation.network.offsets[-1])
+        axon = configuration.axon[configuration.axon >= 0]
+        source = configuration.pairs.source[configuration.axon >= 0]
+        cell_of = np.zeros(len(layout.axon_core), dtype=np.int64)
+        cell_of[axon] = source
+        served = np.unique(axon)
+        order = served[np.lexsort((layout.axon_core[served], cell_of[served]))]
+        return Placement(
+            core_of=layout.unit_core[:cells],
+            position=layout.position,
+            neurons=layout.neurons(),
+            synapses=np.bincount(
+                layout.axon_core, layout.axon_synapses, minlength=layout.cores
+            ).astype(np.int64),
+            memory=layout.axons(),
+            axons=Axons(
+                np.searchsorted(cell_of[order], np.arange(cells + 1)).astype(np.int64),
+                layout.axon_core[order],
+                layout.axon_synapses[order].astype(np.int32),
+                np.zeros(len(order), dtype=bool),
+            ),
+        )
+
+    def run(
+        self, translation: Translation, placement: Placement, neurons: Neurons | None = None
+    ) -> TrueNorthRun:
+        """Schedulers, neurons and packets, tick by tick.
+
+        Raises
+        ------
+        UnsupportedError
+            Without neurons, when the effect ``arithmetic`` is off.
+        """
+        configuration: Any = translation.formats
+        network, spec = translation.network, self.spec
+        computer: Crossbars | Neurons
+        if neurons is not None:
+            computer = neurons
+        elif "arithmetic" not in self.effects:
+            raise UnsupportedError(
+                "with the effect 'arithmetic' off, TrueNorth needs exact neurons: neurons=exact"
+            )
+        elif {"weight_precision", "fan_in", "fan_out", "fabric"} <= set(self.effects):
+            computer = Crossbars(spec, network, configuration)
+        else:
+            computer = CellNeurons(spec, network, configuration)
+        return TrueNorthRun(self, translation, self.fabric(configuration), computer)
+
+    def fabric(self, configuration: Configuration) -> Fabric:
+        """The mesh and the schedulers for a network that was laid out."""
+        fidelity = self.fidelity if "fabric" in self.effects else "free"
+        return Fabric(self.spec, configuration.layout, fidelity)
+
+    def report(self, translation: Translation, fabric: Fabric, steps: int) -> HardwareReport:
+        """Everything the chip did in so many steps."""
+        spec, configuration = self.spec, translation.formats
+        assert isinstance(configuration, Configuration)
+        layout = configuration.layout
+        return HardwareReport(
+            chip=self.name,
+            spec=spec.name,
+            effects=self.effects,
+            fidelity=fabric.fidelity,
+            mesh=(spec.columns, spec.rows),
+            packets=fabric.packets,
+            links=fabric.links(),
+            cores=fabric.cores(),
+            energy=fabric.energy(),
+            step_ps=np.array(fabric.step_ps[: steps + 1], dtype=np.int64),
+            step_ms=translation.network.timestep_ms,
+            sources={
+                "specification": spec.note,
+                "energy": f"of a whole chip at {spec.supply_V:g} V, used or not; "
+                "the fit less row reads and hops, which are counted on their own",
+                "timing": "of cores and routers is not published; it decides only which packets "
+                "miss their tick",
+                "relays": f"{layout.relays} of {int(layout.neurons().sum())} neurons on "
+                f"{layout.cores} cores repeat spikes for cells with more than one destination",
+                "spike sources": "enter at the edge, router "
+                f"({spec.host_column}, {spec.host_row}), one packet after another; they need no "
+                "relays and hold what is due in more than "
+                f"{spec.delay_ticks_max} ticks",
+            },
+        )

@@ -1,0 +1,194 @@
+"""The TrueNorth engine: ideal it is the reference, and every effect is only itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cosim.engines import get_engine
+from cosim.experiment import Experiment, Stage
+from hwmodels.chips.truenorth import TrueNorth
+from hwmodels.errors import ModelError
+from tests.cosim.networks import balanced, cell, one_to_one, recorded, source, step_current
+
+
+def run(network, engine, ms, **options):
+    experiment = Experiment((Stage(network, round(ms / network.timestep_ms)),))
+    return experiment.execute(get_engine(engine, **options))
+
+
+def same_spikes(a, b):
+    return all(
+        np.array_equal(x.cell, y.cell) and np.array_equal(x.time_ms, y.time_ms)
+        for x, y in zip(a.spikes, b.spikes, strict=True)
+    )
+
+
+def same_everything(a, b):
+    return same_spikes(a, b) and all(
+        np.array_equal(x.values, y.values) for x, y in zip(a.traces, b.traces, strict=True)
+    )
+
+
+@pytest.mark.parametrize("celltype", ["IF_curr_exp", "IF_cond_exp"])
+@pytest.mark.parametrize("effects", ["none", "fan_in", "time_step"])
+def test_without_effects_it_is_the_reference_bit_for_bit(celltype, effects):
+    network = balanced(120, celltype=celltype)
+    reference = run(network, "brian2", 150.0)
+    step = {"step_ms": network.timestep_ms} if effects == "time_step" else {}
+    ideal = run(network, "truenorth", 150.0, effects=effects, **step)
+    assert len(reference.spikes[0].cell) > 100
+    assert same_everything(reference, ideal)
+    assert len(ideal.hardware.quantisation) == 0
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**16), n=st.integers(5, 60), dt=st.sampled_from([0.1, 1.0]))
+def test_any_random_network_on_an_ideal_chip_is_the_reference(seed, n, dt):
+    network = balanced(n, seed=seed, dt=dt)
+    reference = run(network, "brian2", 40.0)
+    assert same_everything(reference, run(network, "truenorth", 40.0, effects="none"))
+
+
+@pytest.mark.parametrize(
+    "celltype", ["IF_curr_alpha", "IF_curr_delta", "IF_cond_alpha", "Izhikevich",
+                 "EIF_cond_exp_isfa_ista"],
+)  # fmt: skip
+def test_any_cell_type_runs_as_exact_neurons_on_the_fabric(celltype):
+    strong = {"IF_curr_delta": 8.0, "Izhikevich": 12.0, "IF_curr_alpha": 3.0}.get(celltype, 0.08)
+    network = recorded(
+        cell(celltype, 3, "a"),
+        source([[0.0, 5.0, 5.5, 9.0], [7.0], [2.0, 20.0, 20.1, 20.2]]),
+        cell(celltype, 3, "b"),
+        projections=[
+            one_to_one(1, 0, strong, 1.5, n=3),
+            one_to_one(0, 2, strong, 0.3, n=3, label="q"),
+            one_to_one(2, 0, strong / 3, 2.0, n=3, label="r"),
+        ],
+        currents=[step_current(3.0, 0.4, stop=30.0)],
+    )
+    reference = run(network, "brian2", 60.0)
+    assert len(reference.spikes[0].cell) > 0
+    assert same_everything(reference, run(network, "truenorth", 60.0, effects="none"))
+    # Each cell has one destination and packets are in time, so the fabric hides itself.
+    routed = run(network, "truenorth", 60.0, neurons="exact", effects="fan_in+fan_out+fabric")
+    assert same_everything(reference, routed)
+    assert np.all(routed.hardware.packets["arrive_ps"] >= routed.hardware.packets["inject_ps"])
+
+
+def test_two_spikes_of_a_source_at_one_time_are_one_on_the_fabric_and_two_without():
+    network = recorded(
+        cell("IF_curr_exp", 1, "a"), source([5.0, 5.0]), projections=[one_to_one(1, 0, 1.0, 1.0)]
+    )
+    reference = run(network, "brian2", 30.0)
+    assert same_everything(reference, run(network, "truenorth", 30.0, effects="none"))
+    once = run(network, "truenorth", 30.0, effects="fabric")
+    assert not same_everything(reference, once)
+    assert once.counts["synaptic events lost"] == 1
+
+
+def test_a_packet_that_misses_its_slot_acts_a_round_later():
+    network = recorded(
+        cell("IF_curr_exp", 1, "a"), source([5.0]), projections=[one_to_one(1, 0, 30.0, 2.0)]
+    )
+    in_time = run(network, "truenorth", 30.0, effects="fabric", tick_us=1.0, edge_ns=100)
+    late = run(network, "truenorth", 30.0, effects="fabric", tick_us=1.0, edge_ns=25_000)
+    step = network.timestep_ms
+    assert late.spikes[0].time_ms[0] - in_time.spikes[0].time_ms[0] == pytest.approx(16 * step)
+    assert late.counts["synaptic events late"] == 1
+    assert late.counts["packets late"] == 1
+
+
+@pytest.mark.parametrize("effect", TrueNorth.all_effects)
+def test_every_effect_can_be_switched_on_alone(effect):
+    network = balanced(40, dt=1.0)
+    alone = run(network, "truenorth", 30.0, effects=effect, step_ms=1.0)
+    assert alone.hardware.effects == (effect,)
+
+
+def test_relays_cost_ticks_only_where_the_delay_does_not_cover_them():
+    """One cell to two cores, at the shortest delay and at one more."""
+    network = recorded(
+        cell("IF_curr_exp", 1, "a"),
+        source([5.0]),
+        cell("IF_curr_exp", 300, "b"),
+        dt=1.0,
+        projections=[one_to_one(1, 0, 30.0, 1.0), _fan(0, 2, 300, 1.0), _fan(0, 2, 300, 2.0)],
+        v=(0, 2),
+    )
+    reference = run(network, "brian2", 30.0)
+    relayed = run(network, "truenorth", 30.0, effects="fan_out")
+    assert relayed.counts == {"relay neurons added": 4, "synapses delayed by relays": 300}
+    (row,) = relayed.hardware.quantisation
+    assert (row["quantity"], row["max_error"]) == ("delay", 1.0)
+    assert not same_everything(reference, relayed)
+    assert np.array_equal(reference.spikes[0].time_ms, relayed.spikes[0].time_ms)
+
+
+def _fan(pre, post, n, delay):
+    projection = one_to_one(pre, post, 0.5, delay, n=n, label=f"fan {delay:g}")
+    return type(projection)(
+        projection.label, pre, post, "excitatory", np.array([0, n]), projection.target,
+        projection.weight, projection.delay_ms,
+    )  # fmt: skip
+
+
+def test_chip_neurons_stay_near_the_reference():
+    network = balanced(120)
+    reference = run(network, "brian2", 300.0)
+    chip = run(network, "truenorth", 300.0, step_ms=1.0)
+    for ours, theirs in zip(chip.spikes, reference.spikes, strict=True):
+        if len(theirs.cell) > 50:
+            assert len(ours.cell) / len(theirs.cell) == pytest.approx(1.0, abs=0.25)
+
+
+@pytest.mark.parametrize("effects", ["all", "none", "arithmetic"])
+def test_weights_changed_between_two_runs_count_from_then_on(effects):
+    network = balanced(40, dt=1.0)
+    stronger = replace(
+        network, projections=tuple(replace(p, weight=p.weight * 1.5) for p in network.projections)
+    )
+    results = [
+        Experiment((Stage(network, 30), Stage(second, 60))).execute(
+            get_engine("truenorth", effects=effects)
+        )
+        for second in (replace(network), stronger)
+    ]
+    assert same_everything(run(network, "truenorth", 60.0, effects=effects), results[0])
+    early, late = (
+        [t.values[half] for t in results[1].traces] for half in (slice(0, 31), slice(31, None))
+    )
+    assert all(
+        np.array_equal(a, t.values[:31]) for a, t in zip(early, results[0].traces, strict=True)
+    )
+    assert not np.array_equal(late[0], results[0].traces[0].values[31:])
+
+
+def test_delays_and_registers_stay_between_two_runs():
+    network = balanced(40, dt=1.0)
+    slower = replace(
+        network, projections=tuple(replace(p, delay_ms=p.delay_ms + 1) for p in network.projections)
+    )
+    first = network.populations[0]
+    leaky = replace(first, parameters={**first.parameters, "tau_m": first.parameters["tau_m"] / 2})
+    other = replace(network, populations=(leaky, *network.populations[1:]))
+    for changed, message in ((slower, "delays cannot"), (other, "'exc': tau_m cannot")):
+        with pytest.raises(ModelError, match=message):
+            Experiment((Stage(network, 30), Stage(changed, 60))).execute(get_engine("truenorth"))
+
+
+@pytest.mark.parametrize(
+    ("celltype", "currents", "message"),
+    [
+        ("Izhikevich", [], r"'spiky'.*Izhikevich.*neurons=exact"),
+        ("IF_curr_exp", [step_current(1.0, 0.1)], r"'spiky'.*current.*i_offset.*neurons=exact"),
+    ],
+)
+def test_what_a_neuron_cannot_do_names_the_way_out(celltype, currents, message):
+    network = recorded(cell(celltype, 2, "spiky"), currents=currents)
+    with pytest.raises(ModelError, match=message):
+        run(network, "truenorth", 10.0)
