@@ -254,6 +254,8 @@ class Chip(ABC):
         explains them.
     effects : tuple of str
         The effects that are on in this instance.
+    plasticity : tuple of str
+        Kinds of :class:`hwmodels.network.SynapseDynamics` that it computes beside ``"static"``.
     specimen_option : str or None
         The option, a whole number, that chooses one chip out of many alike whose devices differ;
         None where all chips of this style are the same.
@@ -268,6 +270,7 @@ class Chip(ABC):
     spec_type: ClassVar[type[Spec]]
     parameter_sets: ClassVar[tuple[str, ...]]
     all_effects: ClassVar[tuple[str, ...]]
+    plasticity: ClassVar[tuple[str, ...]] = ()
     specimen_option: str | None = None
     #: Effects that are part of another one's computation, and that other one.
     part_of: ClassVar[Mapping[str, str]] = {}

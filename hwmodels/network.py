@@ -27,6 +27,9 @@ from hwmodels.errors import NetworkError
 #: Cell types whose spikes are given (see :attr:`Population.stimulus`) and not computed.
 SOURCE_CELL_TYPES = frozenset({"SpikeSourceArray", "SpikeSourcePoisson"})
 
+#: Synapse dynamics: pair STDP with exponential windows and additive changes of weight.
+STDP_PAIR = "stdp_pair_additive"
+
 
 @dataclass(frozen=True, eq=False)
 class SpikeTrains:
@@ -101,9 +104,12 @@ class SynapseDynamics:
     Attributes
     ----------
     kind : str
-        ``"static"`` today. Short-term plasticity and STDP add kinds and parameters.
+        ``"static"``, or :data:`STDP_PAIR`, which PyNN calls SpikePairRule with
+        AdditiveWeightDependence. What no engine has is refused by it.
     parameters : mapping of str to float64 array
         Of the rule; scalars as arrays of shape (), one value a synapse as shape (n_synapses,).
+        Of STDP: ``tau_plus``, ``tau_minus`` (ms), ``A_plus``, ``A_minus`` (changes of weight over
+        ``w_max``), ``w_min``, ``w_max`` (in the unit of the weight).
     """
 
     kind: str = "static"

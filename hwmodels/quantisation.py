@@ -1,4 +1,4 @@
-"""What a number format did to values: rows of :data:`hwmodels.result.QUANTISATION`."""
+"""Number formats, and what they did to values: rows of :data:`hwmodels.result.QUANTISATION`."""
 
 from __future__ import annotations
 
@@ -50,3 +50,9 @@ def weight_unit(celltype: str) -> str:
     if "cond" in celltype:
         return "uS"
     return "nA" if "curr" in celltype and not celltype.endswith("delta") else "mV"
+
+
+def wrapped(x: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+    """Two's complement wrap to so many bits and a sign."""
+    half = 1 << bits
+    return ((x + half) & (2 * half - 1)) - half

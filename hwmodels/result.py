@@ -136,6 +136,9 @@ class HardwareReport:
         Wall-clock of the chip for each of its steps.
     step_ms : float
         Biological time one step stands for.
+    load_ps, read_out_ps : int
+        Time of loading before the first step, and of reading back after the last; 0 where a chip
+        is taken as loaded.
     packets, links, cores, energy, quantisation : structured arrays
         With the dtypes :data:`PACKET`, :data:`LINK`, :data:`CORE`, :data:`ENERGY`,
         :data:`QUANTISATION`.
@@ -156,6 +159,8 @@ class HardwareReport:
     energy: NDArray = field(default_factory=partial(np.empty, 0, ENERGY))
     quantisation: NDArray = field(default_factory=partial(np.empty, 0, QUANTISATION))
     sources: Mapping[str, str] = field(default_factory=dict)
+    load_ps: int = 0
+    read_out_ps: int = 0
 
     @property
     def energy_pJ(self) -> float:
@@ -164,8 +169,8 @@ class HardwareReport:
 
     @property
     def duration_s(self) -> float:
-        """Wall-clock of the chip for the whole run."""
-        return float(self.step_ps.sum()) * 1e-12
+        """Wall-clock of the chip for the whole run, with loading and reading back."""
+        return float(self.step_ps.sum() + self.load_ps + self.read_out_ps) * 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,6 +195,8 @@ class Result:
     host_seconds : float
         What the run cost on this computer.
     hardware : HardwareReport or None
+    weights : mapping of str to float64 array
+        Of projections that learned, by label, at the end; in PyNN's unit.
     """
 
     engine: str
@@ -203,6 +210,7 @@ class Result:
     counts: Mapping[str, int] = field(default_factory=dict)
     host_seconds: float = 0.0
     hardware: HardwareReport | None = None
+    weights: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
     def save(self, path: str | Path) -> None:
         """Write to one file (a NumPy ``.npz`` archive with a JSON header)."""

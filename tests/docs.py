@@ -7,7 +7,8 @@ from pathlib import Path
 
 from hwmodels.chips.dynapse import Dynapse
 from hwmodels.chips.loihi import Loihi
-from tests.validation import dynapse, loihi
+from hwmodels.chips.neurocorex import Neurocorex
+from tests.validation import dynapse, loihi, neurocorex
 from tests.validation.table import rows
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -37,8 +38,10 @@ def specification_table(chip) -> str:
 PARTS = {
     "specifications of dynapse": lambda: specification_table(Dynapse),
     "specifications of loihi": lambda: specification_table(Loihi),
+    "specifications of neurocorex": lambda: specification_table(Neurocorex),
     "validation of dynapse": lambda: rows(dynapse.all_targets()),
     "validation of loihi": lambda: rows(loihi.all_targets()),
+    "validation of neurocorex": lambda: rows(neurocorex.all_targets()),
 }
 
 

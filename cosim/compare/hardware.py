@@ -98,7 +98,9 @@ class HardwareMetrics:
     step_median_us, step_mean_us, step_p99_us, step_max_us : float or None
         Hardware time of one step.
     duration_ms : float
-        Hardware time of the run.
+        Hardware time of the steps.
+    load_ms, read_out_ms : float
+        Hardware time before the first and after the last of them; part of the power's time.
     real_time_factor : float or None
         Biological over hardware time: above 1 the chip runs ahead of real time.
     energy_uJ : float
@@ -132,6 +134,8 @@ class HardwareMetrics:
     step_p99_us: float | None
     step_max_us: float | None
     duration_ms: float
+    load_ms: float
+    read_out_ms: float
     real_time_factor: float | None
     energy_uJ: float
     power_mW: float | None
@@ -189,9 +193,11 @@ def measure_hardware(
         step_p99_us=percentile(step_us, 99),
         step_max_us=percentile(step_us, 100),
         duration_ms=total_ps * 1e-9,
+        load_ms=hardware.load_ps * 1e-9,
+        read_out_ms=hardware.read_out_ps * 1e-9,
         real_time_factor=duration_ms / (total_ps * 1e-9) if total_ps else None,
         energy_uJ=pJ * 1e-6,
-        power_mW=pJ / total_ps * 1e3 if total_ps else None,
+        power_mW=pJ / hardware.duration_s * 1e-9 if total_ps else None,
         energy_per_spike_nJ=pJ / spikes * 1e-3 if spikes else None,
         energy_per_synaptic_event_pJ=pJ / synaptic_events if synaptic_events else None,
         synaptic_events=synaptic_events,

@@ -106,6 +106,15 @@ def hardware_rows(hardware: HardwareMetrics) -> Rows:
     ]
     if hardware.sources.get("specification"):
         rows.insert(2, ("its numbers", hardware.sources["specification"]))
+    if hardware.load_ms or hardware.read_out_ms:
+        rows.insert(
+            -2,
+            (
+                "load, read-out",
+                f"{si(hardware.load_ms * 1e-3, 's')} before, "
+                f"{si(hardware.read_out_ms * 1e-3, 's')} after the run",
+            ),
+        )
     for caveat in ("low confidence", "chips used"):
         if hardware.sources.get(caveat):
             rows.append((caveat, hardware.sources[caveat]))
@@ -285,6 +294,11 @@ def _hardware(hardware: HardwareMetrics) -> list[str]:
             f"{si((hardware.step_max_us or 0) * 1e-6, 's')} at most: "
             f"{times(hardware.real_time_factor)} real time; "
             f"{si(hardware.energy_uJ * 1e-6, 'J')}."
+        )
+    if hardware.load_ms or hardware.read_out_ms:
+        sentences.append(
+            f"Loading takes {si(hardware.load_ms * 1e-3, 's')} before the run, reading back "
+            f"{si(hardware.read_out_ms * 1e-3, 's')} after it."
         )
     transport = hardware.transport
     if transport is not None and transport.latency_median_ns is not None:

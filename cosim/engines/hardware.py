@@ -22,7 +22,7 @@ from typing import Any
 from cosim.engines import Progress
 from hwmodels.chip import Chip, Neurons, Translation, choose_effects
 from hwmodels.chips import chip_class
-from hwmodels.errors import ModelError
+from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.network import Network
 from hwmodels.replay import Recorded, ReplayedNeurons
 from hwmodels.result import Result
@@ -155,6 +155,24 @@ def _check_names(chip: str, chip_type: Any, options: Mapping[str, Any]) -> None:
             raise ModelError(f"{chip} has no option {option!r}; the nearest is {near[0]!r}")
 
 
+def _check_dynamics(engine: HardwareEngine, network: Network) -> None:
+    """Refuse synapses that learn where the chip does not."""
+    for projection in network.projections:
+        kind = projection.dynamics.kind
+        if kind == "static":
+            continue
+        if kind not in engine.chip.plasticity:
+            raise UnsupportedError(
+                f"projection {projection.label!r}: {engine.name} does not compute {kind!r} "
+                "synapses; use StaticSynapse, or a chip that learns (neurocorex)"
+            )
+        if engine.computed_by != "chip":
+            raise UnsupportedError(
+                f"projection {projection.label!r}: {engine.name} learns in its own arithmetic "
+                "alone; run with neurons=chip and the effect arithmetic, or use StaticSynapse"
+            )
+
+
 class HardwareSimulation:
     """One network on one chip; see :class:`cosim.engines.Simulation`."""
 
@@ -162,6 +180,7 @@ class HardwareSimulation:
         started = time.perf_counter()
         self._engine = engine
         self._network = network
+        _check_dynamics(engine, network)
         self._translation: Translation = engine.chip.translate(network)
         self._started = self._translation
         placement = engine.chip.map(self._translation)

@@ -1,6 +1,6 @@
 """Prints every validation table: ``python -m tests.validation``."""
 
-from tests.validation import dynapse, loihi
+from tests.validation import dynapse, loihi, neurocorex
 from tests.validation.table import rows
 
 
@@ -9,6 +9,8 @@ def main() -> None:
     print(rows(loihi.all_targets()))
     print("\n## DynapSE-style\n")
     print(rows(dynapse.all_targets()))
+    print("\n## NeuroCoreX-style\n")
+    print(rows(neurocorex.all_targets()))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec
+from hwmodels.quantisation import wrapped
 
 
 def decayed(x: NDArray[np.int64], decay: NDArray[np.int64], bits: int = 12) -> NDArray[np.int64]:
@@ -15,12 +16,6 @@ def decayed(x: NDArray[np.int64], decay: NDArray[np.int64], bits: int = 12) -> N
     # A shift rounds down, so what is negative is lifted by all but one unit first.
     one = 1 << bits
     return (x * (one - decay) + ((x >> 63) & (one - 1))) >> bits
-
-
-def wrapped(x: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
-    """Two's complement wrap to so many bits and a sign."""
-    half = 1 << bits
-    return ((x + half) & (2 * half - 1)) - half
 
 
 @dataclass

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec
 from hwmodels.errors import UnsupportedError
+from hwmodels.membrane import settling, synaptic_gain_mV
 from hwmodels.network import Network, Population, Projection
 from hwmodels.quantisation import quantisation_row
 
@@ -79,8 +80,7 @@ def scale_population(
     exact_v = -np.expm1(-dt / p["tau_m"])
     one = spec.one
     decay_v = np.clip(np.rint(exact_v * one), 0, one - 1).astype(np.int64)
-    # What one unit of drive settles at, exactly and with the chip's decay.
-    correction = np.where(decay_v > 0, decay_v / one / exact_v, 1.0)
+    correction = settling(decay_v / one, exact_v)
     gain_mV, decay_u = {}, {}
     for receptor, side in (("excitatory", "E"), ("inhibitory", "I")):
         if population.celltype == "IF_curr_delta":
@@ -90,13 +90,9 @@ def scale_population(
         tau = p[f"tau_syn_{side}"]
         exact_u = -np.expm1(-dt / tau)
         decay_u[receptor] = np.clip(np.rint(exact_u * one), 1, one).astype(np.int64)
-        difference = 1 / tau - 1 / p["tau_m"]
-        same = np.abs(difference * dt) < 1e-12
-        exponent = np.where(same, 1.0, dt * difference)
-        ratio = np.where(same, 1.0, -np.expm1(-exponent) / exponent)
-        # P21: the exact membrane's rise in one step for a unit current that decays with tau.
-        rise = dt / p["cm"] * (1 - exact_v) * ratio
-        gain_mV[receptor] = rise / exact_u * decay_u[receptor] / one * correction
+        gain_mV[receptor] = synaptic_gain_mV(
+            p["tau_m"], p["cm"], tau, dt, decay_u[receptor] / one, decay_v / one
+        )
 
     peaks = []
     for projection in inputs:

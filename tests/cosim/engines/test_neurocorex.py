@@ -1,0 +1,96 @@
+"""The NeuroCoreX engine: ideal it is the reference, and every effect is only itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cosim.compare import compare
+from cosim.engines import get_engine
+from hwmodels.chips.neurocorex import Neurocorex
+from hwmodels.errors import UnsupportedError
+from hwmodels.network import STDP_PAIR, SynapseDynamics
+from tests.cosim.engines.test_hardware import run, same_everything, same_spikes
+from tests.cosim.networks import balanced, cell, one_to_one, recorded, source
+
+
+@pytest.mark.parametrize("celltype", ["IF_curr_exp", "IF_cond_exp"])
+def test_an_ideal_board_is_the_reference_bit_for_bit_in_a_recurrent_network(celltype):
+    network = balanced(90, celltype=celltype)
+    reference = run(network, "brian2", 150.0)
+    ideal = run(network, "neurocorex", 150.0, effects="none")
+    assert len(reference.spikes[0].cell) > 50
+    assert same_everything(reference, ideal)
+    assert ideal.hardware.effects == ()
+    assert ideal.hardware.load_ps == 0
+    assert len(ideal.hardware.quantisation) == 0
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**16), n=st.integers(5, 60), dt=st.sampled_from([0.1, 1.0]))
+def test_any_random_network_on_an_ideal_board_is_the_reference(seed, n, dt):
+    network = balanced(n, seed=seed, dt=dt)
+    reference = run(network, "brian2", 40.0)
+    assert same_everything(reference, run(network, "neurocorex", 40.0, effects="none"))
+
+
+@pytest.mark.parametrize(
+    "effect", [e for e in Neurocorex.all_effects if e not in ("time_step", "stdp", "arithmetic")]
+)
+def test_every_effect_can_be_switched_on_alone(effect):
+    network = balanced(40)
+    alone = run(network, "neurocorex", 30.0, effects=effect)
+    assert alone.hardware.effects == (effect,)
+
+
+def test_the_three_fidelities_agree_where_nothing_waits():
+    network = recorded(
+        cell("IF_curr_exp", 2), source([[5.0, 9.0], [7.0]]), dt=1.0,
+        projections=[one_to_one(1, 0, 3.0, n=2)],
+    )  # fmt: skip
+    results = [
+        run(network, "neurocorex", 40.0, effects="uart", fidelity=f)
+        for f in ("compiled", "reference", "analytic")
+    ]
+    assert same_spikes(*results[:2])
+    assert same_spikes(*results[1:])
+    assert same_spikes(results[0], run(network, "brian2", 40.0))
+    assert [r.hardware.fidelity for r in results] == ["compiled", "reference", "analytic"]
+
+
+def plastic():
+    rule = dict(tau_plus=5.0, tau_minus=5.0, A_plus=0.2, A_minus=0.2, w_min=0.0, w_max=4.0)
+    dynamics = SynapseDynamics(STDP_PAIR, {k: np.array(v) for k, v in rule.items()})
+    learns = replace(one_to_one(1, 0, 3.0, 1.0), dynamics=dynamics)
+    same = dict(tau_syn_I=3.0, v_reset=-65.0)
+    return recorded(
+        cell("IF_curr_exp", 1, **same), source([5.0, 25.0]), dt=1.0, projections=[learns]
+    )
+
+
+@pytest.mark.parametrize(
+    ("engine", "message"),
+    [
+        ("brian2", "synapse dynamics"),
+        ("loihi", "loihi does not compute"),
+        ("neurocorex:neurons=exact", "in its own arithmetic alone"),
+        ("neurocorex:effects=uart", "in its own arithmetic alone"),
+    ],
+)
+def test_who_does_not_learn_says_so(engine, message):
+    with pytest.raises(UnsupportedError, match=f"projection 'p'.*{message}"):
+        get_engine(engine).start(plastic())
+
+
+def test_the_report_tells_of_loading_and_reading_back():
+    result = run(plastic(), "neurocorex", 40.0)
+    metrics = compare(result, result).hardware
+    assert metrics.load_ms == pytest.approx(1384.774)
+    assert metrics.read_out_ms == pytest.approx(193.546)
+    total_ms = metrics.load_ms + metrics.read_out_ms + metrics.duration_ms
+    assert metrics.power_mW == pytest.approx(metrics.energy_uJ / total_ms, rel=1e-4)
+    assert metrics.power_mW == pytest.approx(231.0, rel=1e-3)
