@@ -115,7 +115,7 @@ def hardware_rows(hardware: HardwareMetrics) -> Rows:
                 f"{si(hardware.read_out_ms * 1e-3, 's')} after the run",
             ),
         )
-    for caveat in ("low confidence", "chips used"):
+    for caveat in ("low confidence", "chips used", "synaptic memory"):
         if hardware.sources.get(caveat):
             rows.append((caveat, hardware.sources[caveat]))
     cores, links = hardware.cores, hardware.links

@@ -62,6 +62,7 @@ class CoreTimes:
     message_in_ps: int
     synapse_dense_ps: int
     synapse_sparse_ps: int
+    synapse_shared_ps: int = 0
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Operations:
     messages_in: int = 0
     synapses_dense: int = 0
     synapses_sparse: int = 0
+    synapses_shared: int = 0
     hops_row: int = 0
     hops_column: int = 0
     hops_bridge: int = 0
@@ -234,6 +236,9 @@ class MulticoreTransport:
         target = placement.axons.core[axons]
         synapses = placement.axons.synapses[axons].astype(np.int64)
         dense = placement.axons.contiguous[axons]
+        shared = np.zeros_like(dense)
+        if placement.axons.shared is not None:
+            shared = placement.axons.shared[axons]
 
         # A message is made when the sweep is through with its cell and the messages before it.
         rank = np.arange(len(core)) - np.searchsorted(core, core)
@@ -253,14 +258,15 @@ class MulticoreTransport:
         begin = np.tile(self._host, (len(core), 1))
         begin[chip] = position[core[chip]]
         end = position[target]
-        service_ps = times.message_in_ps + synapses * np.where(
-            dense, times.synapse_dense_ps, times.synapse_sparse_ps
-        )
+        each_ps = np.where(dense, times.synapse_dense_ps, times.synapse_sparse_ps)
+        each_ps[shared] = times.synapse_shared_ps
+        service_ps = times.message_in_ps + synapses * each_ps
         hops_row, hops_column, hops_bridge = self._mesh.hops(begin, end)
         operations.messages_out += len(core)
         operations.messages_in += len(core)
-        operations.synapses_dense += int(synapses[dense].sum())
-        operations.synapses_sparse += int(synapses[~dense].sum())
+        operations.synapses_dense += int(synapses[dense & ~shared].sum())
+        operations.synapses_sparse += int(synapses[~(dense | shared)].sum())
+        operations.synapses_shared += int(synapses[shared].sum())
         operations.hops_row += int(hops_row.sum())
         operations.hops_column += int(hops_column.sum())
         operations.hops_bridge += int(hops_bridge.sum())

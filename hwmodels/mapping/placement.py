@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
@@ -14,6 +16,19 @@ from hwmodels.network import Network
 from hwmodels.result import PACKET
 
 NO_LIMIT = sys.maxsize
+
+
+#: One row a format in which synapses are stored on a core: how many lists, the synapses they
+#: serve, the words they take and what plain lists, each for itself, would take.
+LISTS = np.dtype(
+    [
+        ("format", "U16"),
+        ("lists", np.int64),
+        ("synapses", np.int64),
+        ("words", np.int64),
+        ("plain_words", np.int64),
+    ]
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +43,17 @@ class Axons:
     synapses : int32, shape (axons,)
         How many synapses a packet over this axon serves.
     contiguous : bool, shape (axons,)
-        Whether the targets are a run of neighbouring cells, each hit once.
+        Whether the targets are a run of neighbouring cells, each hit once; a chip with formats of
+        its own says for which axons no index has to be read.
+    shared : bool, shape (axons,), or None
+        Whether all synapses are in lists that other axons use too; None where none are.
     """
 
     indptr: NDArray[np.int64]
     core: NDArray[np.int32]
     synapses: NDArray[np.int32]
     contiguous: NDArray[np.bool_]
+    shared: NDArray[np.bool_] | None = None
 
     def of(self, cells: NDArray[np.int64]) -> NDArray[np.int64]:
         """Indices of all axons of some cells, cell after cell."""
@@ -57,6 +76,8 @@ class Placement:
     neurons, synapses, memory : int64, shape (cores,)
         Use of each core; memory in the chip's own words.
     axons : Axons
+    lists : structured array of :data:`LISTS`
+        How the synapses of each core are stored, core after core; empty where a chip has one way.
     """
 
     core_of: NDArray[np.int32]
@@ -65,6 +86,7 @@ class Placement:
     synapses: NDArray[np.int64]
     memory: NDArray[np.int64]
     axons: Axons
+    lists: NDArray = field(default_factory=partial(np.empty, 0, LISTS))
 
     @property
     def n_cores(self) -> int:
@@ -97,6 +119,48 @@ class Placement:
         return sent
 
 
+class Rows(NamedTuple):
+    """The synapses that some cells have together on a core.
+
+    Attributes
+    ----------
+    axon, place, synapse : int64, shape (n,)
+        Number of the source among all that these cells listen to, position of the target on the
+        core, and which synapse of the network it is (projection after projection).
+    counts : int64, shape (axons,)
+        Synapses of each source.
+    contiguous : bool, shape (axons,)
+        Whether its targets are a run of neighbouring cells, each hit once.
+    """
+
+    axon: NDArray[np.int64]
+    place: NDArray[np.int64]
+    synapse: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    contiguous: NDArray[np.bool_]
+
+
+class Lists(NamedTuple):
+    """How a core stores its synapses.
+
+    Attributes
+    ----------
+    words : int
+        Memory they take.
+    contiguous, shared : bool, shape (axons,), or None
+        For :class:`Axons`; None leaves what the mapper found, and none shared.
+    slots : int64, shape (axons,), or None
+        Output axons that each takes at its sender; one each by default.
+    table : structured array of :data:`LISTS` or None
+    """
+
+    words: int
+    contiguous: NDArray[np.bool_] | None = None
+    shared: NDArray[np.bool_] | None = None
+    slots: NDArray[np.int64] | None = None
+    table: NDArray | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class CoreLimits:
     """What one core can hold, as a mapper asks for it; what is left out has no limit.
@@ -114,8 +178,8 @@ class CoreLimits:
     profiles : int
         Distinct parameter sets a core can hold.
     memory_of : callable
-        From the numbers of synapses of some axons on one core, and whether each is contiguous,
-        to the words they take together; a word a synapse by default.
+        From the synapses of some cells on one core (:class:`Rows`) to the words they take together
+        (:class:`Lists`); a word a synapse by default.
     way_out : str
         What a user can do about a network that is too large.
     """
@@ -126,9 +190,7 @@ class CoreLimits:
     output_axons: int = NO_LIMIT
     memory: int = NO_LIMIT
     profiles: int = NO_LIMIT
-    memory_of: Callable[[NDArray[np.int64], NDArray[np.bool_]], int] = lambda synapses, _: int(
-        synapses.sum()
-    )
+    memory_of: Callable[[Rows], Lists] = lambda rows: Lists(int(rows.counts.sum()))
     way_out: str = "use fewer neurons or synapses, or hardware with more cores"
 
 

@@ -7,14 +7,23 @@ baseline that other mappers have to beat.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import CapacityError
 from hwmodels.mapping.placement import (
+    LISTS,
+    NO_LIMIT,
+    Axons,
     CoreLimits,
+    Lists,
     Placement,
+    Rows,
     build_axons,
     core_positions,
     runs,
@@ -66,11 +75,12 @@ def place_sequentially(
     while True:
         bounds = filling.fill(cells_per_core)
         core_of, first = filling.cores(bounds)
-        axons = build_axons(network, core_of, first)
+        lists = [limits.memory_of(filling.rows(*ends)) for ends in pairwise(bounds)]
+        axons, slots = _as_stored(build_axons(network, core_of, first), lists)
+        source = np.repeat(np.arange(len(core_of)), np.diff(axons.indptr))
+        sender = core_of[source]
         sent = np.bincount(
-            np.maximum(core_of, 0),
-            weights=np.where(core_of >= 0, np.diff(axons.indptr), 0),
-            minlength=max(len(bounds) - 1, 1),
+            sender[sender >= 0], slots[sender >= 0], minlength=max(len(bounds) - 1, 1)
         )
         over = np.flatnonzero(sent > limits.output_axons)
         if not len(over):
@@ -81,7 +91,7 @@ def place_sequentially(
         cells_per_core = int(np.min(held * limits.output_axons // sent[over]))
         if cells_per_core == 0:
             # A core of which not even one cell's share fits has a cell that alone takes too many.
-            own = np.where(core_of >= 0, np.diff(axons.indptr), 0)
+            own = np.bincount(source, np.where(sender >= 0, slots, 0), minlength=len(core_of))
             cell = int(np.argmax(own))
             raise CapacityError(
                 f"{filling.name(cell)} sends to {int(own[cell])} cores, a core has "
@@ -89,20 +99,34 @@ def place_sequentially(
             )
     positions = core_positions(graph)[: len(bounds) - 1]
     on_core = np.bincount(axons.core, weights=axons.synapses, minlength=len(positions))
-    memory = []
-    for core in range(len(positions)):
-        here = axons.core == core
-        memory.append(
-            limits.memory_of(axons.synapses[here].astype(np.int64), axons.contiguous[here])
-        )
     return Placement(
         core_of=core_of,
         position=positions,
         neurons=np.diff(bounds),
         synapses=on_core.astype(np.int64),
-        memory=np.array(memory, dtype=np.int64),
+        memory=np.array([stored.words for stored in lists], dtype=np.int64),
         axons=axons,
+        lists=np.concatenate(
+            [np.empty(0, dtype=LISTS), *(s.table for s in lists if s.table is not None)]
+        ),
     )
+
+
+def _as_stored(axons: Axons, lists: Sequence[Lists]) -> tuple[Axons, NDArray[np.int64]]:
+    """Axons as the cores store them, and the output axons that each takes."""
+    by_core = np.argsort(axons.core, kind="stable")
+    ends = np.searchsorted(axons.core[by_core], np.arange(len(lists) + 1))
+    slots = np.ones(len(by_core), dtype=np.int64)
+    contiguous, shared = axons.contiguous.copy(), np.zeros(len(by_core), dtype=bool)
+    for stored, (first, last) in zip(lists, pairwise(ends), strict=True):
+        here = by_core[first:last]
+        if stored.contiguous is not None:
+            contiguous[here] = stored.contiguous
+        if stored.shared is not None:
+            shared[here] = stored.shared
+        if stored.slots is not None:
+            slots[here] = stored.slots
+    return replace(axons, contiguous=contiguous, shared=shared if shared.any() else None), slots
 
 
 class _Filling:
@@ -130,6 +154,7 @@ class _Filling:
         by_target = np.argsort(place[targets], kind="stable")
         self._place = place[targets][by_target]
         self._source = sources[by_target]
+        self._synapse = by_target
         self._start = np.searchsorted(self._place, np.arange(len(self.order) + 1))
 
     def name(self, cell: int) -> str:
@@ -180,16 +205,24 @@ class _Filling:
         if profiles > limits.profiles:
             return f"takes {profiles} parameter profiles of {limits.profiles}"
         begin, end = self._start[first], self._start[last]
-        sources, inverse, counts = np.unique(
+        sources = len(np.unique(self._source[begin:end]))
+        if sources > limits.input_axons:
+            return f"takes {sources} input axons of {limits.input_axons}"
+        if limits.memory < NO_LIMIT:
+            memory = limits.memory_of(self.rows(first, last)).words
+            if memory > limits.memory:
+                return f"takes {memory} words of synaptic memory of {limits.memory}"
+        return None
+
+    def rows(self, first: int, last: int) -> Rows:
+        """The synapses onto the cells at these positions in :attr:`order`."""
+        begin, end = self._start[first], self._start[last]
+        place = self._place[begin:end]
+        _, axon, counts = np.unique(
             self._source[begin:end], return_inverse=True, return_counts=True
         )
-        if len(sources) > limits.input_axons:
-            return f"takes {len(sources)} input axons of {limits.input_axons}"
-        contiguous = runs(self._place[begin:end], inverse, counts)
-        memory = limits.memory_of(counts, contiguous)
-        if memory > limits.memory:
-            return f"takes {memory} words of synaptic memory of {limits.memory}"
-        return None
+        contiguous = runs(place, axon, counts)
+        return Rows(axon, place - first, self._synapse[begin:end], counts, contiguous)
 
     def _too_large(self, bounds: list[int]) -> CapacityError:
         """What filled the cores, for a network that is larger than the hardware."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hwmodels.chips.loihi import synaptic_words
 from hwmodels.errors import CapacityError
 from hwmodels.mapping import CoreLimits, mesh_graph
+from hwmodels.mapping.placement import Lists
 from hwmodels.mapping.sequential import place_sequentially
 from tests.hwmodels.networks import cells, network, source, synapses
 
@@ -19,8 +20,8 @@ GENEROUS = {
 }  # fmt: skip
 
 
-def words(synapses, contiguous):
-    return synaptic_words(synapses, contiguous, bits=9)
+def words(rows):
+    return Lists(synaptic_words(rows.counts, rows.contiguous, bits=9))
 
 
 def place(net, units_of=None, profile_of=None, **limits):
@@ -168,7 +169,7 @@ def test_no_core_exceeds_any_limit_and_no_synapse_is_lost(n, data):
 
 def test_synapse_lists_take_whole_words():
     def one(n, run):
-        return words(np.array([n]), np.array([run]))
+        return synaptic_words(np.array([n]), np.array([run]), bits=9)
 
     assert one(1, True) == 1  # 10 + 9 bits
     assert one(6, True) == 1  # 10 + 54 = 64
@@ -177,4 +178,4 @@ def test_synapse_lists_take_whole_words():
     assert one(3, False) == 2  # 10 + 57
     assert one(64, False) == 20  # 10 + 1216 = 1226 bits
     assert one(65, False) == 21  # a second block
-    assert words(np.array([1, 1]), np.array([True, True])) == 2
+    assert synaptic_words(np.array([1, 1]), np.array([True, True]), bits=9) == 2

@@ -3,8 +3,8 @@
 Read in the order of the datasheet: :mod:`~hwmodels.chips.loihi.spec` (the numbers, with the TOML
 files of the parameter sets), :mod:`~hwmodels.chips.loihi.formats` (a network in these numbers),
 :mod:`~hwmodels.chips.loihi.arithmetic` (a compartment, step by step),
-:mod:`~hwmodels.chips.loihi.chip` (mapping) and :mod:`~hwmodels.chips.loihi.transport` (time and
-energy).
+:mod:`~hwmodels.chips.loihi.memory` (synapses in words), :mod:`~hwmodels.chips.loihi.chip` (mapping)
+and :mod:`~hwmodels.chips.loihi.transport` (time and energy).
 
 A script's network is expressed as current-based compartments with one unit of state, ``q`` mV::
 
@@ -33,8 +33,9 @@ from hwmodels.chips.loihi.arithmetic import (
 )
 from hwmodels.chips.loihi.chip import Loihi
 from hwmodels.chips.loihi.formats import Scale, quantise_bias, quantise_weights, scale_population
+from hwmodels.chips.loihi.memory import SynapticMemory, synaptic_words
 from hwmodels.chips.loihi.neurons import LoihiNeurons
-from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec, synaptic_words
+from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec
 from hwmodels.chips.loihi.transport import LoihiTransport
 
 #: What makes this module a chip (see :mod:`hwmodels.chips`).
@@ -49,6 +50,7 @@ __all__ = [
     "LoihiSpec",
     "LoihiTransport",
     "Scale",
+    "SynapticMemory",
     "decayed",
     "noise_draws",
     "quantise_bias",

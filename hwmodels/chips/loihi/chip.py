@@ -21,13 +21,13 @@ from hwmodels.chips.loihi.formats import (
     quantise_weights,
     scale_population,
 )
+from hwmodels.chips.loihi.memory import SynapticMemory
 from hwmodels.chips.loihi.neurons import LoihiNeurons
 from hwmodels.chips.loihi.spec import (
     BOARDS,
     NUMBER_FORMATS,
     CoreSettings,
     LoihiSpec,
-    synaptic_words,
 )
 from hwmodels.chips.loihi.transport import LoihiTransport
 from hwmodels.errors import ModelError, UnsupportedError
@@ -64,6 +64,8 @@ class Loihi(SteppedChip):
         Length of a free-running step; real time by default.
     mapper : {"sequential", "traffic"}
         Cells to cores in the script's order, or for the least traffic between cores.
+    sharing : {"none", "auto"}
+        Whether sources whose lists of synapses are equal but for a shift use one list.
     board : {"chip", "kapoho_bay", "nahuku", "pohoiki_springs"}
         How many chips there are, where ``chip_columns`` and ``chip_rows`` do not say it.
     noise : {"none", "current", "voltage"}
@@ -98,6 +100,7 @@ class Loihi(SteppedChip):
         step_ms: float | str | None = None,
         step_ns: float | str | None = None,
         mapper: str = "sequential",
+        sharing: str = "none",
         board: str | None = None,
         noise: str = "none",
         noise_exponent: int | str = 7,
@@ -114,6 +117,7 @@ class Loihi(SteppedChip):
         self.mapper = one_of("mapper", mapper, MAPPERS)
         self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
+        self.sharing = one_of("sharing", sharing, ("none", "auto"))
         self.step_ms = positive("step_ms", step_ms)
         self.settings = CoreSettings.checked(
             noise, noise_exponent, noise_offset, floor_exponent, ceiling_exponent
@@ -235,11 +239,16 @@ class Loihi(SteppedChip):
     def map(self, translation: Translation) -> Placement:
         """Cells to cores in order, within every limit."""
         network, spec = translation.network, self.spec
-        delays = [
-            int(to_delay_steps(p.delay_ms, network.timestep_ms).max(initial=0))
-            for p in network.projections
-        ]
-        bits = spec.weight_bits + 1 + max(delays, default=0).bit_length()
+        memory = SynapticMemory.of(
+            network,
+            [
+                p.weight * self._gain(network, p, translation.formats) / (1 << WEIGHT_SHIFT)
+                for p in network.projections
+            ],
+            spec,
+            rounded="weight_precision" in self.effects,
+            sharing=self.sharing == "auto",
+        )
         joined = any(scale.joined for scale in translation.formats.values())
         limits = CoreLimits(
             cores=spec.cores,
@@ -249,13 +258,14 @@ class Loihi(SteppedChip):
             memory=spec.synaptic_words_per_core,
             # A joined cell takes a profile for each of its compartments.
             profiles=spec.compartment_profiles_per_core // (2 if joined else 1),
-            memory_of=lambda synapses, contiguous: synaptic_words(synapses, contiguous, bits),
-            way_out="use fewer neurons or synapses, or more chips (board=nahuku, or chip_columns "
-            "and chip_rows)",
+            memory_of=memory.lists,
+            way_out="use fewer neurons or synapses, store equal lists once (sharing=auto), or take "
+            "more chips (board=nahuku, or chip_columns and chip_rows)",
         )
         board = (spec.chip_columns, spec.chip_rows)
         graph = mesh_graph(spec.columns, spec.rows, spec.cores_per_tile, board)
-        units, host = self._units(translation), (spec.host_column, spec.host_row)
+        units = self._units(translation) * self._delay_room(network)
+        host = (spec.host_column, spec.host_row)
         return place(self.mapper, network, limits, graph, units, _profiles(translation), host)
 
     def _units(self, translation: Translation) -> NDArray[np.int64]:
@@ -267,6 +277,16 @@ class Loihi(SteppedChip):
                 joined = index in translation.formats and translation.formats[index].joined
                 units[network.offsets[index] : network.offsets[index + 1]] = 2 if joined else 1
         return units
+
+    def _delay_room(self, network: Network) -> NDArray[np.int64]:
+        """Compartments whose delay slots each cell takes: 1, 2, 4, ... by its longest delay."""
+        longest = np.zeros(int(network.offsets[-1]), dtype=np.int64)
+        for p in network.projections:
+            steps = to_delay_steps(p.delay_ms, network.timestep_ms)
+            np.maximum.at(longest, p.target + network.offsets[p.post], steps)
+        # A slot for what is added now, and one for each step of delay.
+        times = np.maximum((longest + 1) / self.spec.delay_slots, 1.0)
+        return 2 ** np.ceil(np.log2(times)).astype(np.int64)
 
     # Arithmetic and time
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hwmodels.errors import ModelError
 from hwmodels.spec import Spec, one_of, quantity, whole
 
@@ -39,6 +36,8 @@ class LoihiSpec(Spec):
     synaptic_words_per_core: int = quantity("64 bit", "Synaptic memory of a core")
     input_axons_per_core: int = quantity("", "Sources a core can listen to")
     output_axons_per_core: int = quantity("", "Pairs of a core's cell and a core it sends to")
+    delay_slots: int = quantity("steps", "Of a compartment; for longer delays it takes others'")
+    index_bits: int = quantity("bit", "Of a synapse's target in an indexed list")
     compartment_profiles_per_core: int = quantity("", "Distinct sets of decays and refractory time")
 
     weight_bits: int = quantity("bit", "Mantissa of a weight, without its sign")
@@ -68,6 +67,7 @@ class LoihiSpec(Spec):
     message_in_ns: float = quantity("ns", "Accepting a message")
     synapse_dense_ns: float = quantity("ns", "One synapse of a contiguous list")
     synapse_sparse_ns: float = quantity("ns", "One synapse of an indexed list")
+    synapse_shared_ns: float = quantity("ns", "One synapse of a list that sources share")
     hop_ew_ns: float = quantity("ns", "Router and link to the east or west")
     hop_ns_ns: float = quantity("ns", "Router and link to the north or south")
 
@@ -84,6 +84,7 @@ class LoihiSpec(Spec):
     message_in_pJ: float = quantity("pJ", "Accepting a message")
     synapse_dense_pJ: float = quantity("pJ", "One synapse of a contiguous list")
     synapse_sparse_pJ: float = quantity("pJ", "One synapse of an indexed list")
+    synapse_shared_pJ: float = quantity("pJ", "One synapse of a list that sources share")
     hop_ew_pJ: float = quantity("pJ", "Hop to the east or west")
     hop_ns_pJ: float = quantity("pJ", "Hop to the north or south")
     chip_hop_pJ: float = quantity("pJ", "Hop from one chip to the next")
@@ -93,7 +94,7 @@ class LoihiSpec(Spec):
     def __post_init__(self) -> None:
         for name in (
             "columns", "rows", "cores_per_tile", "chip_columns", "chip_rows", "decay_bits",
-            "weight_bits", "link_buffer_packets", "core_buffer_packets",
+            "weight_bits", "delay_slots", "link_buffer_packets", "core_buffer_packets",
         ):  # fmt: skip
             if getattr(self, name) < 1:
                 raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
@@ -198,18 +199,3 @@ class CoreSettings:
         exponent = self.ceiling_exponent
         ceiling = limit if exponent is None else (1 << 9 + 2 * exponent) - 1
         return -min(floor, limit), min(ceiling, limit)
-
-
-def synaptic_words(
-    synapses: NDArray[np.int64], contiguous: NDArray[np.bool_], bits: int, index_bits: int = 10
-) -> int:
-    """64-bit words that the synapse lists of some axons take together on one core.
-
-    Blocks of at most 64 synapses with a header of 10 bits, each rounded up to a whole word; an
-    index for each synapse where targets are not contiguous (nengo-loihi, ``block.py``).
-    """
-    per_synapse = bits + np.where(contiguous, 0, index_bits)
-    full, rest = np.divmod(synapses, 64)
-    words = full * -(-(10 + 64 * per_synapse) // 64)
-    words += np.where(rest > 0, -(-(10 + rest * per_synapse) // 64), 0)
-    return int(words.sum())

@@ -71,6 +71,7 @@ class LoihiTransport(MulticoreTransport):
                 message_in_ps=picoseconds(spec.message_in_ns),
                 synapse_dense_ps=picoseconds(spec.synapse_dense_ns),
                 synapse_sparse_ps=picoseconds(spec.synapse_sparse_ns),
+                synapse_shared_ps=picoseconds(spec.synapse_shared_ns),
             ),
             overhead_ps=picoseconds(spec.barrier_of(tiles, (across, along)))
             + picoseconds(spec.management_of(tiles)),
@@ -93,6 +94,8 @@ class LoihiTransport(MulticoreTransport):
             ("hops east or west", done.hops_row, spec.hop_ew_pJ),
             ("hops north or south", done.hops_column, spec.hop_ns_pJ),
         ]
+        if self._chip.sharing == "auto":
+            energy.append(("synapses, shared", done.synapses_shared, spec.synapse_shared_pJ))
         if len(self._chips) > 1:
             energy.append(("hops from chip to chip", done.hops_bridge, spec.chip_hop_pJ))
         if "noise" in self._chip.effects:
@@ -121,9 +124,9 @@ class LoihiTransport(MulticoreTransport):
                 f"({spec.host_column}, {spec.host_row}), one message after another",
                 "two time constants": "a joined compartment computes inhibition where tau_syn_E "
                 "and tau_syn_I differ; dendritic joins are recalled, not verified",
-                "delays": f"up to {spec.delay_steps_max} steps; that more than 8 slots leave room "
-                "for fewer compartments is not modelled",
-                "synapse format": "contiguous target lists are dense, others indexed",
+                "delays": f"a compartment has {spec.delay_slots} slots; one with longer delays, up "
+                f"to {spec.delay_steps_max} steps, takes those of 2, 4, 8 ... compartments",
+                "synaptic memory": _memory(self.placement.lists),
             },
         )
 
@@ -137,6 +140,22 @@ class LoihiTransport(MulticoreTransport):
         cores = np.unique(_chip_of(self.placement, spec), axis=0, return_counts=True)[1]
         text = f"{len(chips)} of {spec.chip_columns} x {spec.chip_rows}"
         return text if len(chips) < 2 else f"{text}; {cores.min()} to {cores.max()} cores on each"
+
+
+def _memory(lists: NDArray) -> str:
+    """How synapses are stored and what that saves, in words."""
+    parts = []
+    for name in ("dense", "indexed", "shared"):
+        rows = lists[lists["format"] == name]
+        if rows["synapses"].sum():
+            parts.append(
+                f"{rows['synapses'].sum():,} synapses in {rows['lists'].sum():,} {name} lists of "
+                f"{rows['words'].sum():,} words"
+            )
+    words, plain = int(lists["words"].sum()), int(lists["plain_words"].sum())
+    if not words:
+        return "no synapses"
+    return f"{'; '.join(parts)}; {1 - words / plain:.0%} less than with an index for each synapse"
 
 
 def _chip_of(placement: Placement, spec: LoihiSpec) -> NDArray[np.int64]:

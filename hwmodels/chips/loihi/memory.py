@@ -1,0 +1,229 @@
+"""Synaptic memory: how lists of synapses are packed into the words of a core.
+
+A list holds the synapses that one source has on a core in one format (bits of a weight, bits of a
+delay, signs, exponent). It is stored in blocks of at most 64 synapses with a header of 10 bits,
+each rounded up to whole words of 64 bits (nengo-loihi, ``block.py``):
+
+* *dense*, where the targets are a run of neighbouring compartments: weight and delay only;
+* *indexed*, where they are not: an index for each synapse too;
+* *shared*, where several sources have the same list but for a shift of all targets (as in a
+  convolution, or where all weights are equal): it is stored once, indexed, and each source's axon
+  adds its own base (population axons). The base is at most 255, and one that is no multiple of 4
+  takes a 32-bit axon, which fills two slots at the sender.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chips.loihi.spec import LoihiSpec
+from hwmodels.mapping.placement import LISTS, Lists, Rows
+from hwmodels.network import Network, to_delay_steps
+
+#: Bits that the format registers can name; a chip with other ones is taken at its word.
+WEIGHT_WIDTHS = (0, 1, 2, 3, 4, 5, 6, 8)
+INDEX_WIDTHS = (0, 6, 7, 8, 9, 10, 11, 12)
+#: How far apart the bases of a shared list can lie, and how many 16-bit axons a core tells apart.
+BASES, SHORT_AXONS = 256, 1 << 10
+_HEADER, _BLOCK, _WORD = 10, 64, 64
+
+
+class Format(NamedTuple):
+    """How the synapses of a projection are stored."""
+
+    weight_bits: int
+    delay_bits: int
+    exponent: int
+    mixed: bool
+    plastic: bool
+
+
+def synaptic_words(
+    synapses: NDArray[np.int64], contiguous: NDArray[np.bool_], bits: int, index_bits: int = 10
+) -> int:
+    """64-bit words that some lists of ``bits`` a synapse take together, unshared."""
+    return int(_words(synapses, bits + np.where(contiguous, 0, index_bits)).sum())
+
+
+def _words(synapses: NDArray[np.int64], bits: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Words of each list."""
+    full, rest = np.divmod(synapses, _BLOCK)
+    words = full * -(-(_HEADER + _BLOCK * bits) // _WORD)
+    return words + np.where(rest > 0, -(-(_HEADER + rest * bits) // _WORD), 0)
+
+
+@dataclass(frozen=True, eq=False)
+class SynapticMemory:
+    """What a core needs to know of each synapse to store it; arrays over all synapses.
+
+    Attributes
+    ----------
+    formats : sequence of Format
+        All that occur.
+    format_of : int64 array
+        Number of the format.
+    content : uint64 array
+        Equal for synapses whose weight, delay and format are equal.
+    index_bits : int
+    sharing : bool
+        Whether equal lists are stored once.
+    """
+
+    formats: Sequence[Format]
+    format_of: NDArray[np.int64]
+    content: NDArray[np.uint64]
+    index_bits: int
+    sharing: bool
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        units: Sequence[NDArray[np.float64]],
+        spec: LoihiSpec,
+        rounded: bool,
+        sharing: bool,
+    ) -> SynapticMemory:
+        """Choose the smallest format that holds each projection.
+
+        Parameters
+        ----------
+        network : Network
+        units : sequence of float64 array
+            Weights of each projection in units of the mantissa at exponent 0, with their sign.
+        spec : LoihiSpec
+        rounded : bool
+            Whether these are whole numbers, of which low bits that are always zero need no room.
+        sharing : bool
+        """
+        formats, format_of, content = [], [], []
+        for projection, unit in zip(network.projections, units, strict=True):
+            delta = network.populations[projection.post].celltype == "IF_curr_delta"
+            delays = to_delay_steps(projection.delay_ms, network.timestep_ms) - delta
+            delay_bits = int(delays.max(initial=0)).bit_length()
+            mixed = bool(np.any(unit > 0) and np.any(unit < 0))
+            weight_bits, exponent = spec.weight_bits, 0
+            mantissa = np.rint(unit).astype(np.int64)
+            if rounded:
+                used = int(np.bitwise_or.reduce(np.abs(mantissa), initial=0))
+                exponent = (used & -used).bit_length() - 1 if used else 0
+                weight_bits = min(weight_bits, (used >> exponent).bit_length() + mixed)
+            plastic = projection.dynamics.kind != "static"
+            if plastic:  # every weight may come to need all bits
+                weight_bits = spec.weight_bits
+            kind = Format(_width(weight_bits, WEIGHT_WIDTHS), delay_bits, exponent, mixed, plastic)
+            if kind not in formats:
+                formats.append(kind)
+            number = formats.index(kind)
+            format_of.append(np.full(len(unit), number, dtype=np.int64))
+            weight = mantissa if rounded else unit
+            content.append(
+                _mixed(
+                    weight.astype(np.float64).view(np.uint64)
+                    ^ _mixed(delays.astype(np.uint64) * np.uint64(64) + np.uint64(number))
+                )
+            )
+        return cls(
+            formats,
+            np.concatenate([np.empty(0, dtype=np.int64), *format_of]),
+            np.concatenate([np.empty(0, dtype=np.uint64), *content]),
+            spec.index_bits,
+            sharing,
+        )
+
+    def lists(self, rows: Rows) -> Lists:
+        """How the synapses of some cells are stored together on one core."""
+        axons = len(rows.counts)
+        if not axons:
+            return Lists(0)
+        kind = self.format_of[rows.synapse]
+        number = rows.axon * len(self.formats) + kind
+        order = np.lexsort((rows.place, number))
+        number, place, kind = number[order], rows.place[order], kind[order]
+        first = np.flatnonzero(np.diff(number, prepend=-1))
+        synapses = np.diff(first, append=len(number))
+        list_of = np.repeat(np.arange(len(first)), synapses)
+        inside = np.diff(list_of, prepend=-1) == 0
+        broken = np.bincount(
+            list_of[inside & (np.diff(place, prepend=0) != 1)], minlength=len(first)
+        )
+        dense = broken == 0
+        bits = np.array([f.weight_bits + f.delay_bits for f in self.formats])[kind[first]]
+        words = _words(synapses, bits + np.where(dense, 0, self.index_bits))
+        plain = _words(synapses, bits + self.index_bits)
+        table = np.zeros(3, dtype=LISTS)
+        table["format"] = ("dense", "indexed", "shared")
+        slots = np.zeros(len(first), dtype=np.int64)
+        stored = np.ones(len(first), dtype=bool)
+        if self.sharing:
+            offset = place - np.repeat(place[first], synapses)
+            same = _mixed(self.content[rows.synapse[order]] + _mixed(offset.astype(np.uint64)))
+            fixed = np.array([not f.plastic for f in self.formats])[kind[first]]
+            slots, stored, words = _share(
+                np.add.reduceat(same, first), place[first], synapses, bits, offset, words, fixed
+            )
+        for row, chosen in enumerate((dense & (slots == 0), ~dense & (slots == 0), slots > 0)):
+            table["lists"][row] = np.count_nonzero(chosen & stored)
+            table["synapses"][row] = synapses[chosen].sum()
+            table["words"][row] = words[chosen & stored].sum()
+            table["plain_words"][row] = plain[chosen].sum()
+        axon = rows.axon[order][first]
+        needed = np.ones(axons, dtype=np.int64)
+        np.maximum.at(needed, axon, slots)
+        own = np.bincount(axon[slots == 0], minlength=axons) > 0
+        loose = np.bincount(axon[~dense], minlength=axons) > 0
+        return Lists(int(table["words"].sum()), ~loose, ~own, needed, table)
+
+
+def _share(
+    content: NDArray[np.uint64],
+    base: NDArray[np.int64],
+    synapses: NDArray[np.int64],
+    bits: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    words: NDArray[np.int64],
+    fixed: NDArray[np.bool_],
+) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
+    """Which lists share one that is stored once: slots of each axon, which are stored, words.
+
+    All but ``offset`` (of each synapse from the first target of its list) are over lists; slots
+    are 0 where a list is not shared.
+    """
+    lists = len(base)
+    alike = np.unique(content ^ _mixed(synapses.astype(np.uint64)), return_inverse=True)[1]
+    lowest = np.full(lists, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, alike, base)
+    window = (base - lowest[alike]) // BASES
+    group = np.unique(alike * (int(window.max()) + 1) + window, return_inverse=True)[1]
+    members = np.bincount(group)
+    # An index counts from the base, so the widest offset says how many bits it takes.
+    furthest = np.maximum.reduceat(offset, np.cumsum(synapses) - synapses)
+    index_bits = np.array([_width(int(far).bit_length(), INDEX_WIDTHS) for far in furthest])
+    once = _words(synapses, bits + index_bits)
+    shared = fixed & (members[group] > 1) & (once < np.bincount(group, words)[group])
+    stored = ~shared
+    stored[np.unique(group, return_index=True)[1]] = True
+    lowest = np.full(lists, np.iinfo(np.int64).max)
+    np.minimum.at(lowest, group, base)
+    slots = np.where((base - lowest[group]) % 4 == 0, 1, 2)
+    if np.count_nonzero(shared & (slots == 1)) > SHORT_AXONS:
+        slots[:] = 2
+    return np.where(shared, slots, 0), stored, np.where(shared, once, words)
+
+
+def _width(bits: int, widths: Sequence[int]) -> int:
+    """The smallest width that a register can name."""
+    return min((width for width in widths if width >= bits), default=bits)
+
+
+def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Numbers that tell different ones apart and can be summed (SplitMix64)."""
+    z = x * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
