@@ -245,8 +245,20 @@ class BatchedEngine:
         else:
             slots = np.arange(n)
         self._make_room(int(slots.max(initial=-1)) + 1)
+        self._fill(slots, messages)
+        self._sent += n
+        assert HOST == -1, "sender 0 is the host"
+        column = self._column
+        self._function(kernel.submit)(
+            self._shape, self._state, self._traffic, column(slots),
+            column(messages.core.astype(np.int64) + 1), column(messages.sent_ps), start_ps,
+            column(np.concatenate(([0], sweep_ps))), self._period_ps is not None,
+        )  # fmt: skip
+
+    def _fill(self, slots: NDArray[np.int64], messages: Messages) -> None:
+        """Write messages into the tables."""
         hops = messages.end - messages.begin
-        rows = np.empty(n, dtype=PACKET)
+        rows = np.empty(len(slots), dtype=PACKET)
         rows["step"] = messages.step
         rows["source"] = messages.source
         rows["source_core"] = messages.core
@@ -257,30 +269,24 @@ class BatchedEngine:
         rows["inject_ps"] = rows["arrive_ps"] = -1
         self._rows[slots] = rows
         self._live[slots] = True
-        self._serial[slots] = self._sent + np.arange(n)
-        self._sent += n
+        self._serial[slots] = self._sent + np.arange(len(slots))
         flit = slots << 32 | self._ports[messages.target] << 24
         flit |= hops[:, 0] + OFFSET << 12 | hops[:, 1] + OFFSET
         for name, values in (
             ("flit", flit), ("receiver", messages.target), ("service_ps", messages.service_ps)
         ):  # fmt: skip
-            self._put(getattr(self._traffic, name), slots, values)
-        assert HOST == -1, "sender 0 is the host"
-        column = self._column
-        self._function(kernel.submit)(
-            self._shape, self._state, self._traffic, column(slots),
-            column(messages.core.astype(np.int64) + 1), column(messages.sent_ps), start_ps,
-            column(np.concatenate(([0], sweep_ps))), self._period_ps is not None,
-        )  # fmt: skip
-
-    def _put(self, table: Any, slots: NDArray[np.int64], values: NDArray) -> None:
-        for slot, value in zip(slots.tolist(), values.tolist(), strict=True):
-            table[slot] = value
+            table = getattr(self._traffic, name)
+            for slot, value in zip(slots.tolist(), values.tolist(), strict=True):
+                table[slot] = value
 
     def _advance(self, until_ps: int, skipped_ps: int) -> NDArray:
         """Let time pass; packets that arrived, by time and then by core."""
+        n = self._function(kernel.advance)(self._shape, self._state, self._traffic, until_ps)
+        return self._collect(n, skipped_ps)
+
+    def _collect(self, n: int, skipped_ps: int) -> NDArray:
+        """The packets of the first ``n`` messages of ``delivered``, which are done with."""
         traffic = self._traffic
-        n = self._function(kernel.advance)(self._shape, self._state, traffic, until_ps)
         slots = np.asarray(traffic.delivered[:n], dtype=np.int64)
         self._live[slots] = False
         packets = self._rows[slots]
@@ -338,11 +344,54 @@ class CompiledEngine(BatchedEngine):
     def _column(self, values: NDArray) -> Any:
         return values
 
-    def _put(self, table: Any, slots: NDArray[np.int64], values: NDArray) -> None:
-        table[slots] = values
+    def _fill(self, slots: NDArray[np.int64], messages: Messages) -> None:
+        m, traffic = messages, self._traffic
+        compiled(fill)(
+            self._rows, self._live, self._serial, traffic.flit, traffic.receiver,
+            traffic.service_ps, slots, self._sent, m.step, m.source, m.core, m.target, m.synapses,
+            m.service_ps, m.begin, m.end, self._ports,
+        )  # fmt: skip
+
+    def _collect(self, n: int, skipped_ps: int) -> NDArray:
+        traffic, packets = self._traffic, np.empty(n, dtype=PACKET)
+        compiled(collect)(
+            packets, self._rows, self._live, traffic.delivered, traffic.inject_ps,
+            traffic.arrive_ps, skipped_ps, self._step,
+        )  # fmt: skip
+        return packets
 
     def _take(self, table: Any, slots: NDArray[np.int64]) -> NDArray[np.int64]:
         return table[slots]
+
+
+def fill(  # type: ignore[no-untyped-def]
+    rows, live, serial, flit, receiver, service_ps, slots, sent, step, source, core, target,
+    synapses, service, begin, end, ports,
+):  # fmt: skip
+    """:meth:`BatchedEngine._fill` as a kernel."""
+    for k in range(len(slots)):
+        slot, there = slots[k], target[k]
+        east, north = end[k, 0] - begin[k, 0], end[k, 1] - begin[k, 1]
+        row = rows[slot]
+        row["step"], row["source"], row["source_core"] = step, source[k], core[k]
+        row["destination_core"], row["synapses"] = there, synapses[k]
+        row["hops"], row["late_steps"] = abs(east) + abs(north), 0
+        row["inject_ps"], row["arrive_ps"] = -1, -1
+        live[slot], serial[slot] = True, sent + k
+        flit[slot] = slot << 32 | ports[there] << 24 | (east + OFFSET) << 12 | (north + OFFSET)
+        receiver[slot], service_ps[slot] = there, service[k]
+
+
+def collect(packets, rows, live, delivered, inject_ps, arrive_ps, skipped_ps, step):  # type: ignore[no-untyped-def]
+    """:meth:`BatchedEngine._collect` as a kernel."""
+    for k in range(len(packets)):
+        slot = delivered[k]
+        live[slot] = False
+        packets[k] = rows[slot]
+        packet = packets[k]
+        packet["inject_ps"] = inject_ps[slot] - skipped_ps
+        packet["arrive_ps"] = arrive_ps[slot] - skipped_ps
+        packet["late_steps"] = min(step - packet["step"], _LATEST)
 
 
 #: Tables over messages.

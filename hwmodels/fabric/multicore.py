@@ -34,19 +34,21 @@ Rules of a core, which go with those of :mod:`hwmodels.fabric.mesh`:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Transit, postponed
-from hwmodels.compiling import can_compile
+from hwmodels.compiling import can_compile, compiled
 from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.flat_engine import BatchedEngine, CompiledEngine
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.messages import NO_PACKETS, Engine, Messages, no_messages
 from hwmodels.fabric.simpy_engine import SimPyEngine
+from hwmodels.fabric.sweep import send
 from hwmodels.mapping import Placement
 from hwmodels.result import CORE
 
@@ -80,6 +82,20 @@ class Operations:
     hops_row: int = 0
     hops_column: int = 0
     hops_bridge: int = 0
+
+
+class _Routes(NamedTuple):
+    """Columns of :class:`~hwmodels.fabric.messages.Messages` for each axon."""
+
+    source: NDArray[np.int64]
+    core: NDArray[np.int32]
+    target: NDArray[np.int32]
+    synapses: NDArray[np.int64]
+    service_ps: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+    dense: NDArray[np.bool_]
+    shared: NDArray[np.bool_]
 
 
 #: Engines of equal rules by fidelity; made from (position, host, mesh, period).
@@ -142,8 +158,10 @@ class MulticoreTransport:
         self.overhead_ps = overhead_ps if timed else 0
         self.fidelity = fidelity
         self.period_ps = period_ps if timed else None
-        self.operations = Operations()
-        self.busy_ps = np.zeros(placement.n_cores, dtype=np.int64)
+        #: Operations that messages do not tell, and how often each axon sent one.
+        self._done = Operations()
+        self._used = np.zeros(len(placement.axons.core), dtype=np.int64)
+        self._swept_ps = np.zeros(placement.n_cores, dtype=np.int64)
         self.step_ps: list[int] = []
         self._now_ps = 0
         self._packets: list[NDArray] = []
@@ -161,10 +179,14 @@ class MulticoreTransport:
         self._place = np.zeros(len(order), dtype=np.int64)
         self._place[self._cells] = np.arange(len(self._cells))
         self._units = units_of[self._cells]
-        core = placement.core_of[self._cells]
-        edges = np.searchsorted(core, np.arange(placement.n_cores + 1))
+        self._shuffled = bool(np.any(self._cells != np.arange(len(self._cells))))
+        self._one_unit = bool(np.all(self._units == 1))
+        self._core = placement.core_of[self._cells].astype(np.int64)
+        edges = np.searchsorted(self._core, np.arange(placement.n_cores + 1))
         self._first, self._last = edges[:-1], edges[1:]
         self._all_units = np.concatenate(([0], np.cumsum(self._units)))
+        self._updated = np.zeros_like(self._all_units)
+        self._routes = self._make_routes()
 
     def step(
         self, step: int, fired: NDArray[np.int64], active: NDArray[np.bool_] | None
@@ -175,7 +197,7 @@ class MulticoreTransport:
             return None
         updated, sweep_ps = self._sweep(step, active)
         messages = self._messages(step, fired, updated, sweep_ps)
-        self.busy_ps += sweep_ps
+        self._swept_ps += sweep_ps
         carried = self._engine.step(messages, self._now_ps, sweep_ps)
         if len(carried.packets):
             self._packets.append(carried.packets)
@@ -190,6 +212,24 @@ class MulticoreTransport:
         """A delay begins when the destination core takes the packet, so it does not help."""
         return postponed(sent, due, late_steps)
 
+    def _make_routes(self) -> _Routes:
+        """What every message of an axon has in common."""
+        placement, times = self.placement, self.times
+        axons = placement.axons
+        source = np.repeat(np.arange(len(placement.core_of)), np.diff(axons.indptr))
+        core = placement.core_of[source]
+        begin = np.tile(self._host, (len(source), 1))
+        begin[core >= 0] = self._position[core[core >= 0]]
+        synapses = axons.synapses.astype(np.int64)
+        dense, shared = axons.contiguous, axons.shared
+        shared = np.zeros_like(dense) if shared is None else shared
+        each_ps = np.where(dense, times.synapse_dense_ps, times.synapse_sparse_ps)
+        each_ps[shared] = times.synapse_shared_ps
+        return _Routes(
+            source, core, axons.core, synapses, times.message_in_ps + synapses * each_ps,
+            begin, self._position[axons.core], dense, shared,
+        )  # fmt: skip
+
     def _sweep(
         self, step: int, active: NDArray[np.bool_] | None
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -199,11 +239,11 @@ class MulticoreTransport:
         visits = self._all_units
         updated = visits
         if active is not None:
-            updated = np.empty_like(visits)
-            updated[0] = 0
-            np.cumsum(self._units * active[self._cells], out=updated[1:])
-        self.operations.visits += int(visits[-1])
-        self.operations.updates += int(updated[-1])
+            active = active[self._cells] if self._shuffled else active[: len(self._cells)]
+            updated = self._updated
+            np.cumsum(active if self._one_unit else self._units * active, out=updated[1:])
+        self._done.visits += int(visits[-1])
+        self._done.updates += int(updated[-1])
         sweep_ps = (visits[self._last] - visits[self._first]) * self.times.visit_ps
         sweep_ps += (updated[self._last] - updated[self._first]) * self.times.update_ps
         return updated, sweep_ps
@@ -219,59 +259,51 @@ class MulticoreTransport:
 
         Adds the time of spikes and messages to ``sweep_ps``.
         """
-        placement, times, operations = self.placement, self.times, self.operations
         if not len(fired):
             return no_messages(step)
-        on_core = placement.core_of[fired]
-        spiking = np.sort(self._place[fired[on_core >= 0]])
-        operations.spikes += len(spiking)
-        np.add.at(sweep_ps, on_core[on_core >= 0], times.spike_ps)
+        on_core = self.placement.core_of[fired] >= 0
+        spiking, host = np.sort(self._place[fired[on_core]]), fired[~on_core]
+        self._done.spikes += len(spiking)
+        times, indptr = self.times, self.placement.axons.indptr
+        n = int((indptr[fired + 1] - indptr[fired]).sum())
+        axon, sent_ps = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+        function = compiled(send) if can_compile() else send
+        function(
+            host, spiking, self._cells, self._core, self._first, self._all_units, updated,
+            indptr, times.visit_ps if step else 0, times.update_ps if step else 0,
+            times.spike_ps if step else 0, times.spike_ps, times.message_out_ps,
+            axon, sent_ps, sweep_ps, self._used,
+        )  # fmt: skip
+        r = self._routes
+        return Messages(
+            step, r.source[axon], r.core[axon], r.target[axon], r.synapses[axon], sent_ps,
+            r.service_ps[axon], r.begin[axon], r.end[axon],
+        )  # fmt: skip
 
-        axons = placement.axons.of(fired)
-        counts = placement.axons.indptr[fired + 1] - placement.axons.indptr[fired]
-        source = np.repeat(fired, counts)
-        core = placement.core_of[source]
-        order = np.argsort(core, kind="stable")
-        axons, source, core = axons[order], source[order], core[order]
-        target = placement.axons.core[axons]
-        synapses = placement.axons.synapses[axons].astype(np.int64)
-        dense = placement.axons.contiguous[axons]
-        shared = np.zeros_like(dense)
-        if placement.axons.shared is not None:
-            shared = placement.axons.shared[axons]
+    @property
+    def operations(self) -> Operations:
+        """How often each operation was done so far."""
+        routes, used, done = self._routes, self._used, self._done
+        synapses = routes.synapses * used
+        row, column, bridge = self._mesh.hops(routes.begin, routes.end)
+        return replace(
+            done,
+            messages_out=int(used.sum()),
+            messages_in=int(used.sum()),
+            synapses_dense=int(synapses[routes.dense & ~routes.shared].sum()),
+            synapses_sparse=int(synapses[~(routes.dense | routes.shared)].sum()),
+            synapses_shared=int(synapses[routes.shared].sum()),
+            hops_row=int(row @ used),
+            hops_column=int(column @ used),
+            hops_bridge=int(bridge @ used),
+        )
 
-        # A message is made when the sweep is through with its cell and the messages before it.
-        rank = np.arange(len(core)) - np.searchsorted(core, core)
-        sent_ps = (rank + 1) * times.message_out_ps
-        chip = core >= 0
-        if step and np.any(chip):
-            last, first = self._place[source[chip]] + 1, self._first[core[chip]]
-            spikes = np.searchsorted(spiking, last) - np.searchsorted(spiking, first)
-            sent_ps[chip] += (
-                (self._all_units[last] - self._all_units[first]) * times.visit_ps
-                + (updated[last] - updated[first]) * times.update_ps
-                + spikes * times.spike_ps
-            )
-        np.add.at(sweep_ps, core[chip], times.message_out_ps)
-
-        position = self._position
-        begin = np.tile(self._host, (len(core), 1))
-        begin[chip] = position[core[chip]]
-        end = position[target]
-        each_ps = np.where(dense, times.synapse_dense_ps, times.synapse_sparse_ps)
-        each_ps[shared] = times.synapse_shared_ps
-        service_ps = times.message_in_ps + synapses * each_ps
-        hops_row, hops_column, hops_bridge = self._mesh.hops(begin, end)
-        operations.messages_out += len(core)
-        operations.messages_in += len(core)
-        operations.synapses_dense += int(synapses[dense & ~shared].sum())
-        operations.synapses_sparse += int(synapses[~(dense | shared)].sum())
-        operations.synapses_shared += int(synapses[shared].sum())
-        operations.hops_row += int(hops_row.sum())
-        operations.hops_column += int(hops_column.sum())
-        operations.hops_bridge += int(hops_bridge.sum())
-        np.add.at(self.busy_ps, target, service_ps)
-        return Messages(step, source, core, target, synapses, sent_ps, service_ps, begin, end)
+    @property
+    def busy_ps(self) -> NDArray[np.int64]:
+        """Time of sweeps and services of each core so far."""
+        busy_ps = self._swept_ps.copy()
+        np.add.at(busy_ps, self._routes.target, self._routes.service_ps * self._used)
+        return busy_ps
 
     @property
     def packets(self) -> NDArray:
