@@ -17,11 +17,12 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.delivery import Inputs
 from hwmodels.errors import ModelError
 from hwmodels.mapping import Placement
 from hwmodels.network import Network
@@ -119,6 +120,23 @@ class Neurons(Protocol):
 
     def counts(self) -> Mapping[str, int]:
         """What was clipped, saturated or wrapped so far, by a name a reader understands."""
+        ...
+
+
+@runtime_checkable
+class SummingNeurons(Neurons, Protocol):
+    """Neurons that may be given sums instead of arrivals, since they add whole numbers."""
+
+    def inputs(self) -> Inputs | None:
+        """Where synapses act; None where arrivals must be given one by one.
+
+        From a call that returns :class:`~hwmodels.delivery.Inputs`, steps are
+        :meth:`step_summed`.
+        """
+        ...
+
+    def step_summed(self, step: int, sums: NDArray) -> NDArray[np.int64]:
+        """As :meth:`Neurons.step`, given the sum at each slot, which it sets to zero."""
         ...
 
 

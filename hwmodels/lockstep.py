@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,13 @@ from hwmodels.chip import (
     Chip,
     Neurons,
     Progress,
+    SummingNeurons,
     Transit,
     Translation,
     Transport,
 )
+from hwmodels.compiling import can_compile
+from hwmodels.delivery import SummedInput
 from hwmodels.errors import UnsupportedError
 from hwmodels.mapping import Placement
 from hwmodels.network import Network, Projection, stimulus_events, to_delay_steps
@@ -71,6 +75,8 @@ class LockstepRun:
         self._lines = [_DelayLine(network, p) for p in network.projections]
         self._recorder = Recorder(network)
         self._stimulus_steps, self._stimulus_cells = stimulus_events(network)
+        #: The input of neurons that take sums; then the lines hold only what a packet delayed.
+        self._sums = self._make_sums()
         self._late = self._lost = self._too_late = 0
         #: Synapses whose packets are under way, by (step sent, source and core), and then by
         #: which one it is of packets that a cell spiking more than once sent there.
@@ -84,12 +90,7 @@ class LockstepRun:
         while self._step < until_step:
             self._step += 1
             step = self._step
-            arrivals = [
-                Arrivals(k, due)
-                for k, line in enumerate(self._lines)
-                if (due := line.due(step)) is not None
-            ]
-            computed = self._neurons.step(step, arrivals) if step else _NO_CELLS
+            computed = self._compute(step) if step else _NO_CELLS
             given = self._given(step)
             # A stable sort keeps a cell that stands twice, twice.
             fired = np.sort(np.concatenate((computed, given))) if len(given) else computed
@@ -103,6 +104,33 @@ class LockstepRun:
             if progress is not None and step % 100 == 0:
                 progress(step)
 
+    def _make_sums(self) -> SummedInput | None:
+        if not (can_compile() and isinstance(self._neurons, SummingNeurons)):
+            return None
+        inputs = self._neurons.inputs()
+        if inputs is None:
+            return None
+        return SummedInput(self._network, inputs, self._most_at_once())
+
+    def _most_at_once(self) -> int:
+        """How often one cell spikes in one step at most, which only spike sources do twice."""
+        pairs = np.stack((self._stimulus_steps, self._stimulus_cells))
+        starts = np.flatnonzero(np.any(np.diff(pairs, prepend=-1) != 0, axis=0))
+        return int(np.diff(starts, append=pairs.shape[1]).max(initial=1))
+
+    def _compute(self, step: int) -> NDArray[np.int64]:
+        """The cells that fire, given the input that is due."""
+        arrivals = [
+            Arrivals(k, due)
+            for k, line in enumerate(self._lines)
+            if (due := line.due(step)) is not None
+        ]
+        if self._sums is None:
+            return self._neurons.step(step, arrivals)
+        for k, synapses in arrivals:
+            self._sums.add(step, k, synapses)
+        return cast(SummingNeurons, self._neurons).step_summed(step, self._sums.due(step))
+
     def _given(self, step: int) -> NDArray[np.int64]:
         first, last = np.searchsorted(self._stimulus_steps, (step, step + 1))
         return self._stimulus_cells[first:last]
@@ -110,6 +138,9 @@ class LockstepRun:
     def _emit(self, step: int, fired: NDArray[np.int64], transit: Transit | None) -> None:
         """Record the spikes of a step and put their synapses on the delay lines."""
         offsets = self._network.offsets
+        on_time = self._sums is not None and transit is None
+        if self._sums is not None and transit is None:
+            self._sums.emit(step, fired)
         bounds = np.searchsorted(fired, offsets)
         for population in range(len(self._network.populations)):
             first, last = bounds[population], bounds[population + 1]
@@ -118,7 +149,7 @@ class LockstepRun:
             cells = (fired[first:last] - offsets[population]).astype(np.int32)
             self._recorder.spikes(step, population, cells)
             for k, line in enumerate(self._lines):
-                if line.projection.pre != population:
+                if line.projection.pre != population or on_time:
                     continue
                 synapses = line.rows(cells)
                 due = step + line.delays[synapses]
@@ -196,6 +227,8 @@ class LockstepRun:
             line.update(projection)
         self._recorder.update(network)
         self._stimulus_steps, self._stimulus_cells = stimulus_events(network)
+        if self._sums is not None:
+            self._sums.update(self._step, network, self._most_at_once())
         self._network = network
 
     def result(self, engine: str, translation: Translation, host_seconds: float) -> Result:
@@ -261,18 +294,21 @@ class _DelayLine:
         self.projection = projection
         self._timestep_ms = network.timestep_ms
         self._waiting: dict[int, list[NDArray[np.int64]]] = {}
-        self._set_delays()
+        self._delays: NDArray[np.int64] | None = None
 
-    def _set_delays(self) -> None:
-        #: In steps, for each synapse.
-        self.delays = to_delay_steps(self.projection.delay_ms, self._timestep_ms)
+    @property
+    def delays(self) -> NDArray[np.int64]:
+        """In steps, for each synapse."""
+        if self._delays is None:
+            self._delays = to_delay_steps(self.projection.delay_ms, self._timestep_ms)
+        return self._delays
 
     def update(self, projection: Projection) -> None:
         """Take over a projection with changed weights or delays; spikes under way keep theirs."""
         changed = projection.delay_ms is not self.projection.delay_ms
         self.projection = projection
         if changed:
-            self._set_delays()
+            self._delays = None
 
     def lengths(self, cells: NDArray[np.int32]) -> NDArray[np.int64]:
         """Number of synapses of these presynaptic cells."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.chip import Arrivals, Neurons
+from hwmodels.chip import Arrivals, Neurons, SummingNeurons
+from hwmodels.delivery import Inputs
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.network import Network, to_steps
 from hwmodels.result import Result
@@ -56,6 +58,7 @@ class ReplayedNeurons:
         all_cells = np.concatenate(cells) if cells else np.empty(0, dtype=np.int64)
         order = np.lexsort((all_cells, all_steps))
         self._steps, self._cells = all_steps[order], all_cells[order]
+        self._n_projections = len(network.projections)
         self._activity, self._now, self._n_cells = active, 0, int(network.offsets[-1])
 
     def step(self, step: int, arrivals: Sequence[Arrivals]) -> NDArray[np.int64]:
@@ -63,6 +66,15 @@ class ReplayedNeurons:
         self._now = step
         first, last = np.searchsorted(self._steps, (step, step + 1))
         return self._cells[first:last]
+
+    def inputs(self) -> Inputs:
+        """No slot at all: input has no effect."""
+        none = (-1,) * self._n_projections
+        return Inputs(0, none, none, (np.empty(0),) * self._n_projections)
+
+    def step_summed(self, step: int, sums: NDArray) -> NDArray[np.int64]:
+        """See :meth:`step`."""
+        return self.step(step, ())
 
     def active(self) -> NDArray[np.bool_] | None:
         """As recorded; unknown from spikes alone, and then all cells count as updated."""
@@ -112,6 +124,14 @@ class RecordingNeurons:
     def step(self, step: int, arrivals: Sequence[Arrivals]) -> NDArray[np.int64]:
         """See :class:`hwmodels.chip.Neurons`."""
         return self._neurons.step(step, arrivals)
+
+    def inputs(self) -> Inputs | None:
+        """See :class:`hwmodels.chip.SummingNeurons`."""
+        return self._neurons.inputs() if isinstance(self._neurons, SummingNeurons) else None
+
+    def step_summed(self, step: int, sums: NDArray) -> NDArray[np.int64]:
+        """See :class:`hwmodels.chip.SummingNeurons`."""
+        return cast(SummingNeurons, self._neurons).step_summed(step, sums)
 
     def active(self) -> NDArray[np.bool_] | None:
         """See :class:`hwmodels.chip.Neurons`."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Arrivals, Translation
+from hwmodels.chips.loihi import kernel
 from hwmodels.chips.loihi.arithmetic import (
     Compartments,
     noise_draws,
@@ -16,7 +17,9 @@ from hwmodels.chips.loihi.arithmetic import (
 )
 from hwmodels.chips.loihi.formats import Scale, quantise_bias
 from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec
+from hwmodels.compiling import compiled
 from hwmodels.currents import CurrentSchedule
+from hwmodels.delivery import Inputs, SummedInput
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network, Projection
 
@@ -51,7 +54,8 @@ class LoihiNeurons:
         for index, scale in self._scales.items():
             self._check_recordings(index, scale)
             self._build(index, scale)
-        self._weights = [self._integer_weights(p) for p in network.projections]
+        #: Made when arrivals come one by one.
+        self._weights: dict[int, NDArray[np.int64]] = {}
         self._currents = CurrentSchedule(network)
         self._bias: dict[int, NDArray[np.int64]] = {}
         self._active = np.ones(int(network.offsets[-1]), dtype=bool)
@@ -122,6 +126,8 @@ class LoihiNeurons:
             projection = self._network.projections[projection_index]
             delta = self._network.populations[projection.post].celltype == "IF_curr_delta"
             slot = (now if delta else self._pending)[projection.post, projection.receptor]
+            if projection_index not in self._weights:
+                self._weights[projection_index] = self._integer_weights(projection)
             weights = self._weights[projection_index][synapses]
             np.add.at(slot, projection.target[synapses], weights)
         self._set_bias(step - 1)
@@ -142,11 +148,94 @@ class LoihiNeurons:
                     q = q + noise
                 else:
                     bias = bias + noise
-            was_still = (group.u == 0) & (group.v == 0) & (q == 0) & (bias == 0)
+            # A current that this step forgets as a whole is no state.
+            lasting = (group.u != 0) & (group.decay_u != spec.one)
+            was_still = ~lasting & (group.v == 0) & (q == 0) & (bias == 0)
             spiking = update_compartments(group, q, bias, spec, self._settings)
             self._active[offsets[index] : offsets[index + 1]] = ~was_still
             fired.append(np.flatnonzero(spiking) + offsets[index])
         return np.concatenate(fired) if fired else np.empty(0, dtype=np.int64)
+
+    # The same on sums of input, by kernels
+
+    def inputs(self) -> Inputs | None:
+        """See :class:`hwmodels.chip.SummingNeurons`."""
+        network, spec, first = self._network, self._spec, 0
+        if (
+            spec.state_bits > kernel.STATE_BITS_MAX
+            or spec.input_bits > kernel.INPUT_BITS_MAX
+            or spec.decay_bits > kernel.DECAY_BITS_MAX
+        ):
+            return None
+        self._slots: dict[tuple[int, str], slice] = {}
+        for index, group in self._groups.items():
+            for receptor in ("excitatory", "inhibitory"):
+                if receptor == "excitatory" or index in self._dendrites:
+                    self._slots[index, receptor] = slice(first, first + len(group.v))
+                    first += len(group.v)
+                else:
+                    self._slots[index, receptor] = self._slots[index, "excitatory"]
+        inputs = Inputs(
+            first,
+            tuple(
+                self._slots[p.post, p.receptor].start if p.post in self._groups else -1
+                for p in network.projections
+            ),
+            tuple(
+                int(network.populations[p.post].celltype != "IF_curr_delta")
+                for p in network.projections
+            ),
+            tuple(
+                self._scales[p.post].gain[p.receptor] if p.post in self._groups else np.empty(0)
+                for p in network.projections
+            ),
+        )
+        if not SummedInput.possible(network, inputs):
+            return None
+        for compartments in (*self._groups.values(), *self._dendrites.values()):
+            for name in ("u", "v", "held", "decay_u", "decay_v", "threshold", "refractory"):
+                setattr(compartments, name, getattr(compartments, name).astype(np.int32))
+        self._spiking = np.zeros(int(network.offsets[-1]), dtype=bool)
+        self._fired = np.zeros(int(network.offsets[-1]), dtype=np.int64)
+        return inputs
+
+    def step_summed(self, step: int, sums: NDArray) -> NDArray[np.int64]:
+        """See :class:`hwmodels.chip.SummingNeurons`."""
+        self._set_bias(step - 1)
+        spec, offsets, settings = self._spec, self._network.offsets, self._settings
+        floor, ceiling = settings.voltage_limits(spec)
+        none, n = np.empty(0, dtype=np.int32), 0
+        for index, group in self._groups.items():
+            here = slice(int(offsets[index]), int(offsets[index + 1]))
+            q: NDArray = sums[self._slots[index, "excitatory"]]
+            bias = self._bias[index].astype(np.int32)
+            if settings.noise != "none":
+                noise = noise_draws(self._noise_seed, step, here.start, len(q), settings)
+                (q if settings.noise == "current" else bias)[:] += noise.astype(np.int32)
+            joined: NDArray = none
+            active = self._active[here]
+            if index in self._dendrites:
+                dendrite = self._dendrites[index]
+                self._take(dendrite, sums[self._slots[index, "inhibitory"]], active)
+                joined = dendrite.u
+            self._take(group, q, active)
+            counts = np.zeros(3, dtype=np.int64)
+            n += compiled(kernel.membranes, *kernel.PARTS)(
+                group.u, bias, joined, group.v, group.held, group.decay_v, group.threshold,
+                group.refractory, spec.state_bits, spec.decay_bits, floor, ceiling, active,
+                self._spiking[here], self._fired[n:], here.start, counts,
+            )  # fmt: skip
+            group.voltage_saturations += int(counts[2])
+        return self._fired[:n].copy()
+
+    def _take(self, c: Compartments, q: NDArray, active: NDArray[np.bool_]) -> None:
+        """Let compartments take their input."""
+        spec, counts = self._spec, np.zeros(3, dtype=np.int64)
+        compiled(kernel.currents, *kernel.PARTS)(
+            q, c.u, c.decay_u, spec.input_bits, spec.state_bits, spec.decay_bits, active, counts
+        )
+        c.input_wraps += int(counts[0])
+        c.current_wraps += int(counts[1])
 
     def _set_bias(self, step: int) -> None:
         change = self._currents.change(step)
@@ -205,7 +294,7 @@ class LoihiNeurons:
             zip(before.projections, network.projections, strict=True)
         ):
             if old_p.weight is not new_p.weight:
-                self._weights[k] = self._integer_weights(new_p)
+                self._weights.pop(k, None)
         self._currents = CurrentSchedule(network)
 
     def counts(self) -> Mapping[str, int]:

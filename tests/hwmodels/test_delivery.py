@@ -1,0 +1,107 @@
+"""Sums in place of lists of arrivals give the same run, whatever changes on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hwmodels.chips.loihi import Loihi
+from hwmodels.chips.loihi.neurons import LoihiNeurons
+from hwmodels.network import Network, Recording, SpikeTrains
+from hwmodels.replay import RecordingNeurons
+from tests.hwmodels.networks import cells, network, random_network, source, synapses
+
+
+class OneByOne(LoihiNeurons):
+    """The chip's neurons, given each arrival."""
+
+    def inputs(self):
+        return None
+
+
+def run(net: Network, kind, changes=(), **options):
+    """Spikes, voltages, counts and activity of a run in which the network changes."""
+    chip = Loihi(**options)
+    translation = chip.translate(net)
+    recording = RecordingNeurons(kind(chip.spec, translation, chip.settings, chip.noise_seed))
+    machine = chip.run(translation, chip.map(translation), recording)
+    latest = translation
+    for until, changed in changes:
+        machine.advance(latest.network, until)
+        latest = chip.translate(changed, since=translation)
+    machine.advance(latest.network, 60)
+    return machine.result("loihi", latest, 0.0), recording.activity
+
+
+def same(net: Network, changes=(), **options) -> None:
+    (a, active), (b, also) = (
+        run(net, kind, changes, **options) for kind in (LoihiNeurons, OneByOne)
+    )
+    for one, other in zip(a.spikes, b.spikes, strict=True):
+        assert np.array_equal(one.cell, other.cell)
+        assert np.array_equal(one.time_ms, other.time_ms)
+    for one, other in zip(a.traces, b.traces, strict=True):
+        assert np.array_equal(one.values, other.values)
+    assert a.counts == b.counts
+    assert np.array_equal(active, also)
+    assert np.array_equal(a.hardware.step_ps, b.hardware.step_ps)
+    assert np.array_equal(a.hardware.packets, b.hardware.packets)
+
+
+def recorded(net: Network) -> Network:
+    v = Recording(0, "v", np.arange(net.populations[0].size, dtype=np.int32), net.timestep_ms)
+    return replace(net.with_all_spikes_recorded(), recordings=(
+        *net.with_all_spikes_recorded(traces=False).recordings, v))  # fmt: skip
+
+
+OPTIONS = [
+    {}, {"input_bits": 9}, {"state_bits": 19}, {"noise": "current"}, {"noise": "voltage"},
+    {"clocking": "free_running", "step_ns": 300},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@given(seed=st.integers(0, 2**31))
+@settings(max_examples=8, deadline=None)
+def test_sums_give_the_same_run(options, seed):
+    same(recorded(random_network(np.random.default_rng(seed))), **options)
+
+
+@given(seed=st.integers(0, 2**31), until=st.lists(st.integers(1, 59), min_size=1, max_size=3))
+@settings(max_examples=15, deadline=None)
+def test_spikes_on_their_way_act_the_same_when_weights_and_delays_change(seed, until):
+    rng = np.random.default_rng(seed)
+    net = recorded(random_network(rng))
+    changes, now = [], net
+    for step in sorted(set(until)):
+        projections = tuple(
+            replace(
+                p,
+                weight=p.weight * rng.uniform(0.2, 1.0) if rng.integers(2) else p.weight,
+                delay_ms=np.minimum(p.delay_ms * rng.uniform(0.3, 3.0), 25.0)
+                if rng.integers(2) else p.delay_ms,
+            )
+            for p in now.projections
+        )  # fmt: skip
+        now = replace(now, projections=projections)
+        changes.append((step, now))
+    same(net, changes)
+
+
+def test_two_time_constants_and_many_equal_source_spikes():
+    tau = {"tau_syn_E": 5.0, "tau_syn_I": 10.0}
+    net = network(
+        cells(3, **tau), source([2.0] * 40 + [9.0]), v=[0],
+        projections=[
+            synapses(1, 0, [(0, 0), (0, 1)], 3.0),
+            synapses(1, 0, [(0, 1), (0, 2)], -2.0, receptor="inhibitory"),
+            synapses(0, 0, [(0, 2)], 2.0),
+        ],
+    )  # fmt: skip
+    same(net)
+    later = replace(net.populations[1], stimulus=SpikeTrains.from_lists([[2.0] * 40 + [12.0] * 90]))
+    same(net, [(10, replace(net, populations=(net.populations[0], later)))])
