@@ -29,6 +29,8 @@ SOURCE_CELL_TYPES = frozenset({"SpikeSourceArray", "SpikeSourcePoisson"})
 
 #: Synapse dynamics: pair STDP with exponential windows and additive changes of weight.
 STDP_PAIR = "stdp_pair_additive"
+#: Its parameters, each the same for all synapses of a projection.
+STDP_PAIR_PARAMETERS = ("tau_plus", "tau_minus", "A_plus", "A_minus", "w_min", "w_max")
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,6 +254,15 @@ class Network:
         """First global cell number of each population, and the total; shape (populations + 1,)."""
         sizes = [p.size for p in self.populations]
         return np.concatenate(([0], np.cumsum(sizes, dtype=np.int64))).astype(np.int64)
+
+    @cached_property
+    def projection_names(self) -> tuple[str, ...]:
+        """Labels of the projections, with a number where one stands twice."""
+        labels = [p.label for p in self.projections]
+        return tuple(
+            label if labels.count(label) == 1 else f"{label} ({labels[: k + 1].count(label)})"
+            for k, label in enumerate(labels)
+        )
 
     @cached_property
     def content_hash(self) -> str:

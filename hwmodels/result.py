@@ -196,7 +196,8 @@ class Result:
         What the run cost on this computer.
     hardware : HardwareReport or None
     weights : mapping of str to float64 array
-        Of projections that learned, by label, at the end; in PyNN's unit.
+        Of projections that learned, at the end, by :attr:`Network.projection_names`; in PyNN's
+        unit.
     """
 
     engine: str

@@ -256,7 +256,8 @@ class _Pathway:
         if projection.dynamics.kind != "static":
             raise UnsupportedError(
                 f"projection {projection.label!r}: synapse dynamics "
-                f"{projection.dynamics.kind!r} are not available; use StaticSynapse"
+                f"{projection.dynamics.kind!r} are not computed by brian2; use StaticSynapse, or "
+                "run on a chip that learns (neurocorex), which has no reference to compare with"
             )
         self.pre = projection.pre
         self._timestep_ms = network.timestep_ms

@@ -58,7 +58,12 @@ from cosim.pynn.populations import Assembly, Population, PopulationView
 from cosim.pynn.projections import Projection
 from cosim.pynn.recording import Recorder, get_io
 from cosim.pynn.simulator import state
-from cosim.pynn.synapses import StaticSynapse
+from cosim.pynn.synapses import (
+    AdditiveWeightDependence,
+    SpikePairRule,
+    StaticSynapse,
+    STDPMechanism,
+)
 from cosim.pynn.unsupported import (
     native_cell_type,
     native_electrode_type,

@@ -14,8 +14,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pyNN import common
+from pyNN.standardmodels.synapses import STDPMechanism
 
-from hwmodels.network import InjectedCurrent, Network, Population, Projection, Recording
+from hwmodels.errors import UnsupportedError
+from hwmodels.network import (
+    STDP_PAIR,
+    STDP_PAIR_PARAMETERS,
+    InjectedCurrent,
+    Network,
+    Population,
+    Projection,
+    Recording,
+    SynapseDynamics,
+)
+
+#: One object, so that a static projection is seen not to have changed.
+_STATIC = SynapseDynamics()
 
 
 def lower(state: Any, until_step: int) -> Network:
@@ -141,10 +155,11 @@ def _projections(cache: _Cache, projection) -> list[Projection]:
     delay = cache.reuse(
         (projection, "delay"), (parts, columns["delay"]), lambda: _rows(parts, columns["delay"])
     )
+    dynamics = _dynamics(cache, projection)
     return [
         cache.reuse(
             (projection, number),
-            (part, weight[number], delay[number]),
+            (part, weight[number], delay[number], dynamics),
             lambda part=part, number=number: Projection(
                 part.label,
                 part.pre,
@@ -154,10 +169,54 @@ def _projections(cache: _Cache, projection) -> list[Projection]:
                 part.target,
                 weight[number],
                 delay[number],
+                dynamics,
             ),
         )
         for number, part in enumerate(parts)
     ]
+
+
+def _dynamics(cache: _Cache, projection) -> SynapseDynamics:
+    """How the weights of a projection change."""
+    if not isinstance(projection.synapse_type, STDPMechanism):
+        return _STATIC
+    columns = {
+        name: projection.columns[name] if len(projection.columns) else np.empty(0)
+        for name in STDP_PAIR_PARAMETERS
+    }
+
+    def build() -> SynapseDynamics:
+        for name, values in columns.items():
+            if len(values) and np.ptp(values) > 0:
+                raise UnsupportedError(
+                    f"projection {projection.label!r}: {name} of STDP from {values.min():g} to "
+                    f"{values.max():g}: a projection has one rule; give all synapses the same"
+                )
+        first = {
+            name: np.array(values[0] if len(values) else 0.0) for name, values in columns.items()
+        }
+        return SynapseDynamics(STDP_PAIR, first)
+
+    return cache.reuse((projection, "dynamics"), tuple(columns.values()), build)
+
+
+def learned_weights(state: Any, projection) -> NDArray[np.float64] | None:
+    """Weights of a projection after the last run, in the order of its columns; None if static."""
+    if not isinstance(projection.synapse_type, STDPMechanism) or not state.running:
+        return None
+    network = lower(state, state.step)
+    learned = state.result.weights
+    weights = projection.columns["weight"].copy()
+    names = network.projection_names
+    first = 0
+    for other in state.projections:
+        parts = _cache(state).lowered[(other, "parts")][1]
+        if other is projection:
+            for number, part in enumerate(parts):
+                if names[first + number] in learned:
+                    weights[part.order] = learned[names[first + number]]
+        first += len(parts)
+    return weights
 
 
 def _rows(parts: list[_Part], column: NDArray) -> list[NDArray]:

@@ -15,6 +15,7 @@ from pyNN.space import Space
 
 from cosim.pynn import connectors, simulator
 from cosim.pynn.connections import Connections
+from cosim.pynn.lowering import learned_weights
 from cosim.pynn.simulator import state
 from cosim.pynn.synapses import StaticSynapse
 
@@ -55,10 +56,9 @@ class Connection(common.Connection):
     target = postsynaptic_cell
 
     def __getattr__(self, name: str) -> float:
-        columns = self.projection.columns
-        if name not in columns.names:
+        if name not in self.projection.columns.names:
             raise AttributeError(f"a connection of {self.projection.label!r} has no {name!r}")
-        return float(columns[name][self.index])
+        return float(self.projection._column(name)[self.index])
 
     def __setattr__(self, name: str, value: float) -> None:
         columns = self.projection.columns
@@ -138,8 +138,13 @@ class Projection(common.Projection):  # noqa: D101 (PyNN's docstring)
     def _get_attributes_as_list(self, names):
         if not len(self):
             return []
-        columns = [self.columns[_COLUMN.get(name, name)].tolist() for name in names]
+        columns = [self._column(_COLUMN.get(name, name)).tolist() for name in names]
         return list(zip(*columns, strict=True))
+
+    def _column(self, name: str) -> NDArray:
+        """Return a column as it is now: weights that learned are those of the last run."""
+        learned = learned_weights(state, self) if name == "weight" else None
+        return self.columns[name] if learned is None else learned
 
     def _get_attributes_as_arrays(self, names, multiple_synapses="sum"):
         return [self._as_array(name, multiple_synapses) for name in names]
@@ -149,7 +154,7 @@ class Projection(common.Projection):  # noqa: D101 (PyNN's docstring)
         result = np.full(self.shape, np.nan)
         if not len(self):
             return result
-        pre, post, values = self.columns["pre"], self.columns["post"], self.columns[name]
+        pre, post, values = self.columns["pre"], self.columns["post"], self._column(name)
         pair = pre.astype(np.int64) * self.shape[1] + post
         # A stable sort keeps the order of creation among the connections of a pair.
         order = np.argsort(pair, kind="stable")

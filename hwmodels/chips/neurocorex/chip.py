@@ -104,7 +104,7 @@ class Neurocorex(SteppedChip):
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network as it is loaded; see :class:`hwmodels.chip.Chip`."""
-        spec, counts = self.spec, dict[str, int]()
+        spec, counts, given = self.spec, dict[str, int](), network
         rows: list[tuple] = []
         if self.step_ms is not None and "time_step" in self.effects:
             network, counts = network.on_grid(self.step_ms)
@@ -140,7 +140,7 @@ class Neurocorex(SteppedChip):
         plastic = tuple(
             p.dynamics.kind == STDP_PAIR and "stdp" in self.effects for p in network.projections
         )
-        board = Board(scales, u, v, amplitude, tuple(mantissas), plastic, None)
+        board = Board(scales, u, v, amplitude, tuple(mantissas), plastic, None, given)
         rule, learned, clipped = learning_rule(network, board, spec)
         rows += learned
         counts["STDP windows clipped"] = clipped
@@ -152,9 +152,13 @@ class Neurocorex(SteppedChip):
 
     def _again(self, network: Network, since: Translation) -> Translation:
         """A network that changed between two runs; weights are loaded once."""
-        for old, new in zip(since.network.projections, network.projections, strict=True):
-            if len(old.weight) != len(new.weight):
-                raise UnsupportedError(f"projection {new.label!r}: synapses changed during a run")
+        board: Any = since.formats
+        for old, new in zip(board.given.projections, network.projections, strict=True):
+            if old.weight is not new.weight or old.delay_ms is not new.delay_ms:
+                raise UnsupportedError(
+                    f"projection {new.label!r}: weights and delays cannot be changed between runs "
+                    "on NeuroCoreX, which is loaded once; use one run"
+                )
         return since._replace(network=replace(network, projections=since.network.projections))
 
     # Where everything goes

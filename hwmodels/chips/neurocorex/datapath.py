@@ -194,7 +194,7 @@ class NeurocorexNeurons:
                 p = self._network.projections[k]
                 amplitude = self._board.amplitude[array_of(self._network, p)]
                 gain = self._board[p.post].gain[p.target]
-                learned[p.label] = self._weights[k] * amplitude / gain
+                learned[self._network.projection_names[k]] = self._weights[k] * amplitude / gain
         return learned
 
 

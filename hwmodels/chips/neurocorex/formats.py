@@ -77,6 +77,8 @@ class Board(Mapping[int, Scale]):
     plastic : tuple of bool
         Which projections learn.
     rule : Rule or None
+    given : Network
+        What was loaded, before it was translated.
     """
 
     scales: Mapping[int, Scale]
@@ -86,6 +88,7 @@ class Board(Mapping[int, Scale]):
     mantissas: tuple[NDArray[np.int64], ...]
     plastic: tuple[bool, ...]
     rule: Rule | None
+    given: Network
 
     def __getitem__(self, population: int) -> Scale:
         return self.scales[population]

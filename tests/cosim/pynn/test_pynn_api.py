@@ -28,8 +28,8 @@ def test_supported_types(engine, name, lowered):
 
 MISSING = """
     HH_cond_exp GIF_cond_exp EIF_cond_alpha_isfa_ista SpikeSourceGamma SpikeSourceInhGamma
-    SpikeSourcePoissonRefractory PointNeuron LIF AdExp AlphaPSR STDPMechanism SpikePairRule
-    AdditiveWeightDependence TsodyksMarkramSynapse SimpleStochasticSynapse MultiQuantalSynapse
+    SpikeSourcePoissonRefractory PointNeuron LIF AdExp AlphaPSR Vogels2011Rule
+    MultiplicativeWeightDependence TsodyksMarkramSynapse SimpleStochasticSynapse MultiQuantalSynapse
     ElectricalSynapse IF_cond_exp_gsfa_grr IF_facets_hardware1
     """
 
