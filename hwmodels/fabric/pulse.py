@@ -355,6 +355,10 @@ class Netlist:
             charge=charge, sink=sink, wire_fs=wire_fs, **fields,
         )  # fmt: skip
 
+    def joined(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+        """All wires, as outputs and inputs."""
+        return [(outputs, inputs) for outputs, inputs, _ in self._wires]
+
     def counts(self) -> dict[str, int]:
         """How many cells of each kind there are, those in rows included."""
         types = np.concatenate([np.empty(0, dtype=np.int64), *self._types])

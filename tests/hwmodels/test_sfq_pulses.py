@@ -293,7 +293,7 @@ def test_a_pulse_runs_in_a_ring(engine):
     net.wire(net.output(split, "SPLIT", "r"), net.input(end, "JTL"))
     log, machine = run(net, [(0, 0.0)], engine=engine, until_ps=330)
     assert np.allclose(np.diff(left(log)), 9 + 17.5 + 6.3)
-    assert len(left(log)) == 9
+    assert len(left(log)) == 10
     assert machine.under_way == 2
 
 

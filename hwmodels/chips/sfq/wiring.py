@@ -1,0 +1,255 @@
+"""A translated network as a netlist: trees of splitters, delay lines, synapses, mergers, somas.
+
+Each synapse is a line of its own from its source's splitter tree to the merger tree of its target
+(one tree for excitation, one for inhibition). A delay line of JTLs makes up what the rest of the
+way lacks of the synapse's delay; where the way alone takes longer, the spike comes late.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chips.sfq.devices import gates
+from hwmodels.chips.sfq.spec import SfqSpec
+from hwmodels.fabric.pulse import (
+    RESET_ONE,
+    RESET_THRESHOLD,
+    RESET_ZERO,
+    WATCH_INPUTS,
+    WATCH_OUTPUTS,
+    Netlist,
+)
+from hwmodels.fabric.pulse_cells import INPUTS, CellLibrary, femtoseconds
+
+#: Soma cell and reset rule by kind.
+SOMAS = {
+    "loop": ("LOOP", RESET_ONE),
+    "counter": ("COUNTER", RESET_ZERO),
+    "counter_subtract": ("COUNTER", RESET_THRESHOLD),
+}
+
+
+class Lines(NamedTuple):
+    """What each line is to be; arrays by line.
+
+    Attributes
+    ----------
+    source, target : int64
+        Global cell numbers.
+    inhibitory : bool
+    delay_fs : int64
+        From the source's spike to that of the target, or to its input.
+    count, burst_fs : int64
+        Pulses made of one.
+    charge : float64
+        Of each pulse.
+    current_uA : float64
+        Weight current of stochastic synapses; empty for others.
+    """
+
+    source: NDArray[np.int64]
+    target: NDArray[np.int64]
+    inhibitory: NDArray[np.bool_]
+    delay_fs: NDArray[np.int64]
+    count: NDArray[np.int64]
+    burst_fs: NDArray[np.int64]
+    charge: NDArray[np.float64]
+    current_uA: NDArray[np.float64]
+
+
+class Ends(NamedTuple):
+    """Where cells of the network are in the netlist.
+
+    Attributes
+    ----------
+    entry : int64, shape (cells,)
+        Input pin that takes a cell's spikes; of somas their excitatory input.
+    cell : int64, shape (cells,)
+        The soma, the port or the source of each cell of the network.
+    exit : int64, shape (cells,)
+        Output pin that gives its spikes.
+    delay_fs : int64, shape (cells,)
+        From input to output.
+    """
+
+    entry: NDArray[np.int64]
+    cell: NDArray[np.int64]
+    exit: NDArray[np.int64]
+    delay_fs: NDArray[np.int64]
+
+
+class Wired(NamedTuple):
+    """What wiring gave.
+
+    Attributes
+    ----------
+    latency_fs : int64, shape (lines,)
+        From spike to spike, of a pulse that meets no other.
+    short : int
+        Lines that take longer than their delay.
+    hops : int64, shape (lines,)
+        Splitters and mergers on the way.
+    owner : int64, shape (cells of the netlist,)
+        Global number of the cell whose merger tree or soma it is; -1 for others.
+    """
+
+    latency_fs: NDArray[np.int64]
+    short: int
+    hops: NDArray[np.int64]
+    owner: NDArray[np.int64]
+
+
+def wire(
+    net: Netlist,
+    begin: Ends,
+    end: Ends,
+    lines: Lines,
+    spec: SfqSpec,
+    synapse: str | None,
+    chain: bool,
+    stagger_ps: float,
+    timed: bool,
+) -> Wired:
+    """Put all lines into a netlist.
+
+    Parameters
+    ----------
+    net : Netlist
+        With the cells at both ends.
+    begin, end : Ends
+        Where spikes come from and go to.
+    lines : Lines
+    spec : SfqSpec
+    synapse : {"burst", "gate", "stochastic"} or None
+        Kind of synapse cell; none where neurons are exact.
+    chain : bool
+        Trees that are rows of cells instead of balanced.
+    stagger_ps : float
+        Each further line into one merger tree is later by this.
+    timed : bool
+        Whether cells take time; if not, ideal wires make up the delays.
+    """
+    library, n = net.library, len(lines.source)
+    order = np.argsort(lines.source, kind="stable")
+    sources, group = np.unique(lines.source[order], return_inverse=True)
+    pins, depth = net.split(begin.exit[sources], group, chain)
+    out, splits = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    out[order], splits[order] = pins, depth
+
+    # Mergers: a tree for each target and sign.
+    key = lines.target * 2 + lines.inhibitory
+    order = np.argsort(key, kind="stable")
+    trees, group = np.unique(key[order], return_inverse=True)
+    roots = end.entry[trees // 2] + trees % 2
+    before = net.size
+    pins, depth = net.merge(roots, group, chain)
+    into, merges = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    into[order], merges[order] = pins, depth
+    first = np.searchsorted(group, group)
+    rank = np.empty(n, dtype=np.int64)
+    rank[order] = np.arange(n) - first
+    after = net.size
+
+    def time(name: str) -> int:
+        return library[name].delay_fs if timed else 1
+
+    way = begin.delay_fs[lines.source] + splits * time("SPLIT") + merges * time("MERGE")
+    way = way + end.delay_fs[lines.target]
+    if synapse is not None and n:
+        cells, delay = _synapses(net, lines, spec, library, synapse)
+        way = way + (delay if timed else 1)
+        name = {"burst": "BURST", "gate": "NDRO", "stochastic": "GATE"}[synapse]
+        net.wire(net.output(cells, name), into)
+        into = net.input(cells, name, "clk" if synapse == "gate" else None)
+    wanted = lines.delay_fs + rank * femtoseconds(stagger_ps)
+    missing = wanted - way
+    if timed:
+        jtl = library["JTL"].delay_fs
+        length = np.maximum(missing, 0) // jtl
+        there = length > 0
+        line = net.add("JTL", int(np.count_nonzero(there)), length=length[there])
+        net.wire(out[there], net.input(line, "JTL"))
+        out[there] = net.output(line, "JTL")
+        net.wire(out, into)
+        latency = way + length * jtl
+    else:
+        net.wire(out, into, np.maximum(missing, 0))
+        latency = way + np.maximum(missing, 0)
+    owner = np.full(net.size, -1, dtype=np.int64)
+    owner[end.cell[end.cell >= 0]] = np.flatnonzero(end.cell >= 0)
+    # Cells of merger trees, level by level: owned by whoever they lead to.
+    owner[before:after] = _owners(net, before, after, owner)
+    return Wired(latency, int(np.count_nonzero(missing < 0)), splits + merges, owner)
+
+
+def _synapses(net, lines: Lines, spec, library: CellLibrary, synapse: str):
+    """One cell a line; its numbers and delays in fs."""
+    n = len(lines.source)
+    mark = np.arange(n)
+    if synapse == "burst":
+        cells = net.add("BURST", n, count=lines.count, burst_fs=lines.burst_fs, synapse=mark)
+        return cells, library["BURST"].delay_fs
+    if synapse == "gate":
+        cells = net.add("NDRO", n, state=1, synapse=mark)
+        return cells, library["NDRO"].delay_fs
+    current = lines.current_uA
+    if not len(current):
+        current = np.full(n, spec.weight_half_uA + 4 * spec.weight_grey_uA)
+    settings = gates(current, spec, library)
+    cells = net.add("GATE", n, **settings._asdict(), synapse=mark)
+    return cells, library["GATE"].delay_fs + settings.extra_fs
+
+
+def _owners(net: Netlist, first: int, last: int, owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Owners of merger cells, which are numbered from the root outwards."""
+    sink = np.full(last, -1, dtype=np.int64)
+    for outputs, inputs in net.joined():
+        cells = outputs // 2
+        inside = (cells >= first) & (cells < last)
+        sink[cells[inside]] = inputs[inside] // INPUTS
+    result = owner.copy()
+    for cell in range(first, last):
+        result[cell] = result[sink[cell]]
+    return result[first:last]
+
+
+def source_ends(net: Netlist, n_cells: int, cells: NDArray[np.int64], timed: bool) -> Ends:
+    """Converters from current to pulses for some cells of the network."""
+    made = net.add("DCSFQ", len(cells))
+    ends = empty_ends(n_cells)
+    ends.cell[cells], ends.entry[cells] = made, net.input(made, "DCSFQ")
+    ends.exit[cells] = net.output(made, "DCSFQ")
+    ends.delay_fs[cells] = net.library["DCSFQ"].delay_fs if timed else 1
+    return ends
+
+
+def port_ends(net: Netlist, n_cells: int, cells: NDArray[np.int64], timed: bool) -> Ends:
+    """Ends of merger trees where neurons are not on the chip."""
+    made = net.add("JTL", len(cells), watch=WATCH_OUTPUTS)
+    ends = empty_ends(n_cells)
+    ends.cell[cells], ends.entry[cells] = made, net.input(made, "JTL")
+    ends.delay_fs[cells] = net.library["JTL"].delay_fs if timed else 1
+    return ends
+
+
+def soma_ends(
+    net: Netlist, n_cells: int, cells: NDArray[np.int64], kind: str, timed: bool, **fields: NDArray
+) -> Ends:
+    """Somas for some cells of the network; fields are those of a circuit."""
+    name, reset = SOMAS[kind]
+    watch = WATCH_INPUTS | WATCH_OUTPUTS
+    made = net.add(name, len(cells), watch=watch, reset=reset, **fields)
+    ends = empty_ends(n_cells)
+    ends.cell[cells], ends.entry[cells] = made, net.input(made, name, "a")
+    ends.exit[cells] = net.output(made, name)
+    ends.delay_fs[cells] = net.library[name].delay_fs if timed else 1
+    return ends
+
+
+def empty_ends(n_cells: int) -> Ends:
+    """Ends of no cell."""
+    nothing = np.full(n_cells, -1, dtype=np.int64)
+    return Ends(nothing, nothing.copy(), nothing.copy(), np.zeros(n_cells, dtype=np.int64))
