@@ -64,7 +64,7 @@ class Transit(NamedTuple):
     delayed : structured array
         Sent in this step, and known to arrive ``late_steps`` steps later.
     lost : structured array
-        Sent in this step and dropped.
+        Dropped: sent in this step, or held since an earlier one.
     """
 
     held: NDArray

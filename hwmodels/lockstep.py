@@ -96,8 +96,9 @@ class LockstepRun:
             fired = np.sort(np.concatenate((computed, given))) if len(given) else computed
             active = self._neurons.active() if step else np.zeros(offsets[-1], dtype=bool)
             transit = self._transport.step(step, fired, active)
-            if transit is not None and len(transit.arrived):
+            if transit is not None:
                 self._release(step, transit.arrived)
+                transit = self._without_gone(step, transit)
             if len(fired):
                 self._emit(step, fired, transit)
             self._recorder.samples(step, self._neurons.sample)
@@ -221,6 +222,18 @@ class LockstepRun:
             if not packets:
                 del self._held[sent, key]
 
+    def _without_gone(self, step: int, transit: Transit) -> Transit:
+        """Let go of packets held since earlier steps that are now known to be lost."""
+        gone = transit.lost["step"] < step
+        lost = transit.lost[gone]
+        for sent, key in zip(lost["step"].tolist(), _keys(lost).tolist(), strict=True):
+            packets = self._held.get((sent, key))
+            if packets:
+                self._lost += sum(len(held) for _, held, _ in packets.pop(max(packets)))
+                if not packets:
+                    del self._held[sent, key]
+        return transit._replace(lost=transit.lost[~gone])
+
     def _take_over(self, network: Network) -> None:
         self._neurons.update(network)
         for line, projection in zip(self._lines, network.projections, strict=True):
@@ -247,7 +260,7 @@ class LockstepRun:
             "synaptic events too late to act": self._too_late,
             "synaptic events under way at the end": under_way,
         }
-        counts = {**translation.counts, **self._neurons.counts(), **late}
+        counts = {**translation.counts, **self._neurons.counts(), **hardware.counts, **late}
         return self._recorder.result(
             engine,
             self._network,

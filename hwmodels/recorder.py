@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network, Recording
 from hwmodels.result import HardwareReport, Result, Spikes, Trace, spikes_from_steps
 
@@ -108,6 +109,50 @@ class Recorder:
             return Spikes(np.empty(0, dtype=np.int32), np.empty(0))
         steps = np.repeat(self._steps[population], [len(chunk) for chunk in chunks])
         return spikes_from_steps(steps, np.concatenate(chunks), self._network.timestep_ms)
+
+
+def spikes_at(
+    network: Network, cells: NDArray[np.int64], time_ms: NDArray[np.float64]
+) -> tuple[Spikes, ...]:
+    """Recorded spikes of each population of a run in continuous time.
+
+    Parameters
+    ----------
+    network : Network
+        Its recordings say what to keep.
+    cells : int64, shape (n,)
+        Global numbers of the cells that spiked.
+    time_ms : float64, shape (n,)
+    """
+    recorded = np.zeros(int(network.offsets[-1]), dtype=bool)
+    for recording in network.recordings:
+        if recording.variable == "spikes":
+            recorded[recording.cells + network.offsets[recording.population]] = True
+    cells, time_ms = cells[recorded[cells]], time_ms[recorded[cells]]
+    trains = []
+    for k in range(len(network.populations)):
+        low, high = network.offsets[k], network.offsets[k + 1]
+        here = (cells >= low) & (cells < high)
+        order = np.lexsort((cells[here], time_ms[here]))
+        trains.append(Spikes((cells[here][order] - low).astype(np.int32), time_ms[here][order]))
+    return tuple(trains)
+
+
+def only_recorded(network: Network, variables: tuple[str, ...], whose: str) -> None:
+    """Refuse recordings of what the chip's own neurons do not have.
+
+    Raises
+    ------
+    UnsupportedError
+        Names the population, the variable and whose neurons lack it.
+    """
+    for recording in network.recordings:
+        population = network.populations[recording.population]
+        if recording.variable not in ("spikes", *variables) and not population.is_source:
+            raise UnsupportedError(
+                f"population {population.label!r}: {recording.variable!r} cannot be recorded from "
+                f"{whose}; record {' or '.join((*variables, 'spikes'))}, or run with neurons=exact"
+            )
 
 
 class _Samples:

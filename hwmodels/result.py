@@ -62,6 +62,8 @@ CORE = np.dtype(
 )
 #: One row an operation: energy is ``count * unit_pJ``.
 ENERGY = np.dtype([("operation", "U48"), ("count", np.int64), ("unit_pJ", np.float64)])
+#: One row a figure that a chip of this style is bought by (junctions, area, power at the wall).
+RESOURCE = np.dtype([("what", "U48"), ("value", np.float64), ("unit", "U8")])
 #: One row a quantised quantity. Errors in the quantity's own ``unit``; ``step`` is the size of
 #: one level (the largest, where levels differ).
 QUANTISATION = np.dtype(
@@ -139,11 +141,13 @@ class HardwareReport:
     load_ps, read_out_ps : int
         Time of loading before the first step, and of reading back after the last; 0 where a chip
         is taken as loaded.
-    packets, links, cores, energy, quantisation : structured arrays
+    packets, links, cores, energy, resources, quantisation : structured arrays
         With the dtypes :data:`PACKET`, :data:`LINK`, :data:`CORE`, :data:`ENERGY`,
-        :data:`QUANTISATION`.
+        :data:`RESOURCE`, :data:`QUANTISATION`.
     sources : mapping of str to str
         Where the numbers come from, and caveats that belong in a report.
+    counts : mapping of str to int
+        What the fabric lost or bent, to stand among the counts of the Result.
     """
 
     chip: str
@@ -157,10 +161,12 @@ class HardwareReport:
     links: NDArray = field(default_factory=partial(np.empty, 0, LINK))
     cores: NDArray = field(default_factory=partial(np.empty, 0, CORE))
     energy: NDArray = field(default_factory=partial(np.empty, 0, ENERGY))
+    resources: NDArray = field(default_factory=partial(np.empty, 0, RESOURCE))
     quantisation: NDArray = field(default_factory=partial(np.empty, 0, QUANTISATION))
     sources: Mapping[str, str] = field(default_factory=dict)
     load_ps: int = 0
     read_out_ps: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def energy_pJ(self) -> float:

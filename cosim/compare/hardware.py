@@ -34,6 +34,15 @@ class EnergyPart:
 
 
 @dataclass(frozen=True)
+class ResourcePart:
+    """One figure of size or power, in its own unit."""
+
+    what: str
+    value: float
+    unit: str
+
+
+@dataclass(frozen=True)
 class QuantisationPart:
     """One quantity in the chip's precision; errors in the quantity's own ``unit``."""
 
@@ -117,6 +126,8 @@ class HardwareMetrics:
     links : LinkUse or None
     transport : TransportMetrics or None
         None when the chip kept no packet table.
+    resources : tuple of ResourcePart
+        What the chip is made of and what it takes, where its style has own measures.
     quantisation : tuple of QuantisationPart
     sources : mapping of str to str
         Where the chip's numbers come from, and their caveats.
@@ -146,6 +157,7 @@ class HardwareMetrics:
     cores: CoreUse | None
     links: LinkUse | None
     transport: TransportMetrics | None
+    resources: tuple[ResourcePart, ...]
     quantisation: tuple[QuantisationPart, ...]
     sources: Mapping[str, str]
 
@@ -205,6 +217,7 @@ def measure_hardware(
         cores=_cores(hardware.cores, total_ps),
         links=_links(hardware.links, total_ps),
         transport=transport,
+        resources=tuple(ResourcePart(*row.item()) for row in hardware.resources),
         quantisation=tuple(QuantisationPart(*row.item()) for row in hardware.quantisation),
         sources=dict(hardware.sources),
     )

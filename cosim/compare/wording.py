@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from cosim.compare.attribution import AttributionRow
 from cosim.compare.comparison import Comparison, TaskMetric
-from cosim.compare.hardware import HardwareMetrics
+from cosim.compare.hardware import HardwareMetrics, ResourcePart
 from cosim.compare.quantities import NOTHING, count, ms, number, percent, si, times
 from cosim.compare.spiketrains import SpikeComparison
 from cosim.compare.spread import Spread, SpreadRow
@@ -152,7 +152,19 @@ def hardware_rows(hardware: HardwareMetrics) -> Rows:
                 f"longest queue {count(links.queue_max)}",
             )
         )
+    rows += [(part.what, _resource(part)) for part in hardware.resources]
     return rows + (_transport_rows(hardware.transport) if hardware.transport else [])
+
+
+def _resource(part: ResourcePart) -> str:
+    """A number of things, or a quantity with its unit."""
+    if not part.unit:
+        return count(round(part.value))
+    return (
+        si(part.value, part.unit)
+        if part.unit in ("W", "J", "A")
+        else (f"{number(part.value)} {part.unit}")
+    )
 
 
 def _transport_rows(transport: TransportMetrics) -> Rows:

@@ -105,7 +105,7 @@ class Circuit(NamedTuple):
         Delay beyond that of the table; standard deviation of its delay.
     chance : int64
         Of a gate, times 2**32.
-    count, burst_fs : int64
+    pulses, burst_fs : int64
         Pulses of a burst and their distance.
     deaf_fs : int64
         How long a soma takes no pulse after it fired.
@@ -131,7 +131,7 @@ class Circuit(NamedTuple):
     extra_fs: NDArray[np.int64]
     jitter_fs: NDArray[np.int64]
     chance: NDArray[np.int64]
-    count: NDArray[np.int64]
+    pulses: NDArray[np.int64]
     burst_fs: NDArray[np.int64]
     deaf_fs: NDArray[np.int64]
     reset: NDArray[np.int64]
@@ -149,7 +149,7 @@ class Circuit(NamedTuple):
 
 #: Fields of a circuit that :meth:`Netlist.add` may set, with what they are otherwise.
 _FIELDS: dict[str, int | float] = {
-    "length": 1, "extra_fs": 0, "jitter_fs": -1, "chance": ALWAYS, "count": 1, "burst_fs": 0,
+    "length": 1, "extra_fs": 0, "jitter_fs": -1, "chance": ALWAYS, "pulses": 1, "burst_fs": 0,
     "deaf_fs": 0, "reset": RESET_ONE, "threshold": 1.0, "floor": -1e300, "tau_fs": 0.0,
     "state": 0, "held": 0.0, "synapse": -1, "watch": 0,
 }  # fmt: skip
@@ -354,10 +354,6 @@ class Netlist:
             type=types, scale=np.rint(scale * (1 << SCALE_BITS)).astype(np.int64),
             charge=charge, sink=sink, wire_fs=wire_fs, **fields,
         )  # fmt: skip
-
-    def joined(self) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """All wires, as outputs and inputs."""
-        return [(outputs, inputs) for outputs, inputs, _ in self._wires]
 
     def counts(self) -> dict[str, int]:
         """How many cells of each kind there are, those in rows included."""

@@ -315,7 +315,9 @@ def _cell(name: str, entry: Mapping[str, Any], before: Cell | None, source: tupl
 
 
 def _tables(cells: list[Cell]) -> Tables:
-    first, following, flips = [], [], []
+    first: list[int] = []
+    following: list[int] = []
+    flips: list[int] = []
     emit_start, emit_output, emit_fs = [0], [], []
     gap_start, gaps = [0], []
     spacing_start, spacings = [0], []

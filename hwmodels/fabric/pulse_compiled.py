@@ -126,8 +126,8 @@ def _run(c, t, s, waiting, collisions, jitter, seed, until_fs, normal, table):
         cell, port = pin // INPUTS, pin % INPUTS
         kind = t.kind[c.type[cell]]
         # A pulse leaves at most this many rows.
-        if n_log + 2 * c.count[cell] + 16 > len(log):
-            longer = np.empty((2 * len(log) + 2 * c.count[cell] + 16, 6), dtype=np.int64)
+        if n_log + 2 * c.pulses[cell] + 16 > len(log):
+            longer = np.empty((2 * len(log) + 2 * c.pulses[cell] + 16, 6), dtype=np.int64)
             longer[:n_log] = log[:n_log]
             log = longer
         if kind == SOMA and now < s.fired_fs[cell] + c.deaf_fs[cell]:
@@ -180,7 +180,7 @@ def _run(c, t, s, waiting, collisions, jitter, seed, until_fs, normal, table):
                 log[n_log] = now, cell, port, BLOCKED, spike, carried
                 n_log += 1
         elif kind == BURST:
-            times = c.count[cell]
+            times = c.pulses[cell]
             s.fired_fs[cell] = now + times * c.burst_fs[cell]
         elif kind == SOMA:
             charge = c.charge[carried]

@@ -150,9 +150,7 @@ class _Cell:
             since = now - self._taken_fs[int(t.spacing_before[row])]
             missing = int(t.spacing_fs[row]) - since
             if missing > 0:
-                most = max(
-                    most, min(missing, missing * self._length // int(t.spacing_cells[row]))
-                )
+                most = max(most, min(missing, missing * self._length // int(t.spacing_cells[row])))
         return most
 
     def _take(self, one: _Pulse, now: int) -> None:
@@ -178,7 +176,7 @@ class _Cell:
             if not passes:
                 self._note(pulse.BLOCKED, one, now)
         elif self._kind == BURST:
-            times = int(c.count[number])
+            times = int(c.pulses[number])
             self._fired_fs = now + times * int(c.burst_fs[number])
         elif self._kind == SOMA:
             if not self._add(one, now):
@@ -196,9 +194,7 @@ class _Cell:
             for k in range(times):
                 self._emit(one, now, output, int(t.emit_fs[at]), pushed, k)
 
-    def _emit(
-        self, one: _Pulse, now: int, output: int, delay_fs: int, pushed: int, k: int
-    ) -> None:
+    def _emit(self, one: _Pulse, now: int, output: int, delay_fs: int, pushed: int, k: int) -> None:
         c, number = self._engine.circuit, self.number
         nominal = delay_fs * self._length + int(c.extra_fs[number])
         delay = ((nominal * int(c.scale[number])) >> pulse.SCALE_BITS) + pushed

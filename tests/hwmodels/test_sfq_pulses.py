@@ -46,11 +46,11 @@ def run(net, pulses, conditions=None, engine="compiled", until_ps=1e6):
     return machine.run(pins, times, np.arange(len(pins)), round(1000 * until_ps)), machine
 
 
-def one(name, pulses, library=RSFQ, conditions=None, engine="compiled", **values):
+def one(name, given_, library=RSFQ, conditions=None, engine="compiled", **values):
     """What one cell says of pulses at (input, ps): rows of the log."""
     net = Netlist(library)
     cell = net.add(name, watch=WATCH_OUTPUTS, **values)
-    at = [(int(net.input(cell, name, port)[0]), t) for port, t in pulses]
+    at = [(int(net.input(cell, name, port)[0]), t) for port, t in given_]
     return run(net, at, conditions, engine)[0]
 
 
@@ -77,7 +77,7 @@ def circuits(draw_from):
     for name in rng.choice(names, rng.integers(2, 14)):
         values = dict(
             watch=WATCH_OUTPUTS | WATCH_INPUTS, length=int(rng.integers(1, 4)),
-            chance=int(rng.integers(0, 2**32)), count=int(rng.integers(0, 4)), burst_fs=22_000,
+            chance=int(rng.integers(0, 2**32)), pulses=int(rng.integers(0, 4)), burst_fs=22_000,
             deaf_fs=int(rng.integers(0, 30_000)), reset=int(rng.integers(0, 3)),
             threshold=float(rng.uniform(0.3, 3)), floor=-1.5,
             tau_fs=float(rng.choice([0.0, 50_000.0])), extra_fs=int(rng.integers(0, 5000)),
@@ -239,7 +239,7 @@ def test_without_collisions_nothing_is_absorbed():
 
 
 def test_a_burst_makes_pulses_and_takes_none_meanwhile():
-    log = one("BURST", [("a", 0), ("a", 30), ("a", 70)], count=3, burst_fs=22_000)
+    log = one("BURST", [("a", 0), ("a", 30), ("a", 70)], pulses=3, burst_fs=22_000)
     assert left(log) == [11.0, 33.0, 55.0, 81.0, 103.0, 125.0]
     assert (TOO_CLOSE, 30.0) in what(log)
 
@@ -294,7 +294,7 @@ def test_a_pulse_runs_in_a_ring(engine):
     log, machine = run(net, [(0, 0.0)], engine=engine, until_ps=330)
     assert np.allclose(np.diff(left(log)), 9 + 17.5 + 6.3)
     assert len(left(log)) == 10
-    assert machine.under_way == 2
+    assert machine.under_way == 1
 
 
 # Building and reading
@@ -311,7 +311,6 @@ def test_outputs_and_inputs_take_one_wire():
     net.wire(net.output(cells[:2], "JTL"), net.input(cells[[2, 2]], "JTL"))
     with pytest.raises(ModelError, match="merger"):
         net.build()
-    assert (INPUTS, OUTPUTS) == (3, 2)
     with pytest.raises(TypeError, match="no 'colour'"):
         net.add("JTL", colour=1)
 

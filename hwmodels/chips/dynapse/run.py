@@ -19,10 +19,9 @@ from hwmodels.chips.dynapse.analogue import arrive, constants, integrate, restin
 from hwmodels.chips.dynapse.fabric import Deliveries, Fabric
 from hwmodels.chips.dynapse.silicon import Silicon
 from hwmodels.currents import CurrentSchedule
-from hwmodels.errors import UnsupportedError
 from hwmodels.mapping.placement import synapse_ends
 from hwmodels.network import Network, stimulus_events
-from hwmodels.recorder import Recorder
+from hwmodels.recorder import Recorder, only_recorded, spikes_at
 from hwmodels.result import Result, Spikes
 
 if TYPE_CHECKING:
@@ -272,27 +271,9 @@ class DynapseRun:
     def _spikes(self) -> tuple[Spikes, ...]:
         """Recorded spikes of each population, at their times in continuous time."""
         none = np.empty(0, dtype=np.int64)
-        cells = np.concatenate([none, *self._spike_cells])
         time_ms = np.concatenate([none, *self._spike_ps]) * 1e-9
-        recorded = np.zeros(len(self._place), dtype=bool)
-        for recording in self._network.recordings:
-            if recording.variable == "spikes":
-                recorded[recording.cells + self._network.offsets[recording.population]] = True
-        cells, time_ms = cells[recorded[cells]], time_ms[recorded[cells]]
-        trains = []
-        for k in range(len(self._network.populations)):
-            low, high = self._network.offsets[k], self._network.offsets[k + 1]
-            here = (cells >= low) & (cells < high)
-            order = np.lexsort((cells[here], time_ms[here]))
-            trains.append(Spikes((cells[here][order] - low).astype(np.int32), time_ms[here][order]))
-        return tuple(trains)
+        return spikes_at(self._network, np.concatenate([none, *self._spike_cells]), time_ms)
 
 
 def _check_recordings(network: Network) -> None:
-    for recording in network.recordings:
-        population = network.populations[recording.population]
-        if recording.variable not in ("spikes", "v") and not population.is_source:
-            raise UnsupportedError(
-                f"population {population.label!r}: {recording.variable!r} cannot be recorded from "
-                "DynapSE's silicon neurons; record v or spikes, or run with neurons=exact"
-            )
+    only_recorded(network, ("v",), "DynapSE's silicon neurons")

@@ -32,8 +32,10 @@ def chance(weight_uA: NDArray[np.float64], spec: SfqSpec) -> NDArray[np.float64]
     return np.where(p < spec.chance_min, 0.0, np.where(p > spec.chance_max, 1.0, p))
 
 
-def weight_current(p: NDArray[np.float64], spec: SfqSpec) -> NDArray[np.float64]:
-    """Weight current in uA that gives a chance, on the grid of currents, shape as given."""
+def weight_current(
+    p: NDArray[np.float64], spec: SfqSpec, rounded: bool = True
+) -> NDArray[np.float64]:
+    """Weight current in uA that gives a chance, on the grid of currents or not; same shape."""
     edge = 4 * spec.weight_grey_uA  # far outside of the grey zone
     p = np.asarray(p, dtype=np.float64)
     inside = np.clip(p, spec.chance_min, spec.chance_max)
@@ -41,7 +43,7 @@ def weight_current(p: NDArray[np.float64], spec: SfqSpec) -> NDArray[np.float64]
     wanted = spec.weight_half_uA + spec.weight_grey_uA * z
     wanted = np.where(p <= 0, spec.weight_half_uA - edge, wanted)
     wanted = np.where(p >= 1, spec.weight_half_uA + edge, wanted)
-    return np.rint(wanted / spec.weight_step_uA) * spec.weight_step_uA
+    return np.rint(wanted / spec.weight_step_uA) * spec.weight_step_uA if rounded else wanted
 
 
 class GateSettings(NamedTuple):

@@ -25,6 +25,7 @@ from hwmodels.result import QUANTISATION
 #: Cell types without a synaptic filter, and those whose filter a burst can stand for.
 NATIVE = frozenset({"IF_curr_delta"})
 FILTERED = frozenset({"IF_curr_exp", "IF_curr_alpha"})
+_KEEPS = "cells whose reset takes one quantum, not all"
 #: Reset rules by kind of soma, as a report names them.
 RESETS = {
     "loop": "subtractive: a spike takes one quantum away, the rest stays",
@@ -141,7 +142,8 @@ def translate(network: Network, settings: Settings) -> Translation:
             continue
         room_mV, rest_mV = _room(population)
         share = {
-            k: _jumps_mV(population, network.projections[k]) / room_mV[network.projections[k].target]
+            k: _jumps_mV(population, network.projections[k])
+            / room_mV[network.projections[k].target]
             for k in inputs
         }
         quanta = _threshold(np.concatenate([np.empty(0), *share.values()]), settings)
@@ -150,7 +152,7 @@ def translate(network: Network, settings: Settings) -> Translation:
         for k in inputs:
             projection = network.projections[k]
             exact = share[k] * quanta
-            made = _made(exact, projection, settings, own)
+            made = _made(exact, projection, population, settings)
             weights[k] = made
             effective = made.quanta
             if len(made.current_uA):
@@ -302,13 +304,13 @@ def _somas(population, room_mV, rest_mV, quanta, settings, count, rows) -> Somas
         slow = tau_ps > spec.leak_ps_max
         count("cells whose leak is too slow for a loop and left out", np.count_nonzero(slow))
         tau_ps = np.where(slow, 0.0, tau_ps)
-        count("cells with subtractive reset", population.size if quanta > 1 else 0)
+        count(_KEEPS, population.size if quanta > 1 else 0)
     else:
         threshold, floor = float(quanta), -float(spec.threshold_max)
         count("cells whose leak is left out", population.size)
         tau_ps = 0.0 * tau_ps
         subtracts = settings.soma == "counter_subtract"
-        count("cells with subtractive reset", population.size if subtracts else 0)
+        count("cells whose reset takes the threshold away", population.size if subtracts else 0)
     if not exact and threshold != quanta:
         quantum = room_mV / quanta
         rows.append(
@@ -331,17 +333,24 @@ def _somas(population, room_mV, rest_mV, quanta, settings, count, rows) -> Somas
     )  # fmt: skip
 
 
-def _made(exact, projection: Projection, settings: Settings, own: bool) -> Weights:
+def _made(
+    exact: NDArray[np.float64], projection: Projection, population: Population, settings: Settings
+) -> Weights:
     """Weights in quanta as circuits make them."""
     spec = settings.spec
     rounded = "weight_precision" in settings.effects
     none = np.empty(0)
     burst_ps = np.full(len(exact), spec.burst_ps)
+    if population.celltype in FILTERED:
+        # All its pulses within tau_syn, or as close as a burst can have them.
+        side = "tau_syn_E" if projection.receptor == "excitatory" else "tau_syn_I"
+        tau_ps = population.parameters[side][projection.target] * spec.ps_per_ms
+        burst_ps = np.maximum(burst_ps, tau_ps / np.maximum(np.rint(np.abs(exact)), 1))
     if settings.synapse == "stochastic":
         size = np.minimum(np.abs(exact), 1.0)
-        if not rounded:
+        if not rounded and "stochastic" not in settings.effects:
             return Weights(np.sign(exact) * size, none, burst_ps)
-        return Weights(np.sign(exact), weight_current(size, spec), burst_ps)
+        return Weights(np.sign(exact), weight_current(size, spec, rounded), burst_ps)
     if rounded:
         size = np.minimum(np.rint(np.abs(exact)), settings.most_quanta)
         return Weights(np.sign(exact) * size, none, burst_ps)

@@ -22,7 +22,7 @@ from hwmodels.fabric.pulse import (
     WATCH_OUTPUTS,
     Netlist,
 )
-from hwmodels.fabric.pulse_cells import INPUTS, CellLibrary, femtoseconds
+from hwmodels.fabric.pulse_cells import CellLibrary, femtoseconds
 
 #: Soma cell and reset rule by kind.
 SOMAS = {
@@ -42,7 +42,7 @@ class Lines(NamedTuple):
     inhibitory : bool
     delay_fs : int64
         From the source's spike to that of the target, or to its input.
-    count, burst_fs : int64
+    pulses, burst_fs : int64
         Pulses made of one.
     charge : float64
         Of each pulse.
@@ -54,7 +54,7 @@ class Lines(NamedTuple):
     target: NDArray[np.int64]
     inhibitory: NDArray[np.bool_]
     delay_fs: NDArray[np.int64]
-    count: NDArray[np.int64]
+    pulses: NDArray[np.int64]
     burst_fs: NDArray[np.int64]
     charge: NDArray[np.float64]
     current_uA: NDArray[np.float64]
@@ -92,14 +92,11 @@ class Wired(NamedTuple):
         Lines that take longer than their delay.
     hops : int64, shape (lines,)
         Splitters and mergers on the way.
-    owner : int64, shape (cells of the netlist,)
-        Global number of the cell whose merger tree or soma it is; -1 for others.
     """
 
     latency_fs: NDArray[np.int64]
     short: int
     hops: NDArray[np.int64]
-    owner: NDArray[np.int64]
 
 
 def wire(
@@ -112,6 +109,7 @@ def wire(
     chain: bool,
     stagger_ps: float,
     timed: bool,
+    lead_fs: int = 0,
 ) -> Wired:
     """Put all lines into a netlist.
 
@@ -131,6 +129,8 @@ def wire(
         Each further line into one merger tree is later by this.
     timed : bool
         Whether cells take time; if not, ideal wires make up the delays.
+    lead_fs : int
+        How much sooner than its delay a pulse shall arrive.
     """
     library, n = net.library, len(lines.source)
     order = np.argsort(lines.source, kind="stable")
@@ -144,14 +144,12 @@ def wire(
     order = np.argsort(key, kind="stable")
     trees, group = np.unique(key[order], return_inverse=True)
     roots = end.entry[trees // 2] + trees % 2
-    before = net.size
     pins, depth = net.merge(roots, group, chain)
     into, merges = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     into[order], merges[order] = pins, depth
     first = np.searchsorted(group, group)
     rank = np.empty(n, dtype=np.int64)
     rank[order] = np.arange(n) - first
-    after = net.size
 
     def time(name: str) -> int:
         return library[name].delay_fs if timed else 1
@@ -164,7 +162,7 @@ def wire(
         name = {"burst": "BURST", "gate": "NDRO", "stochastic": "GATE"}[synapse]
         net.wire(net.output(cells, name), into)
         into = net.input(cells, name, "clk" if synapse == "gate" else None)
-    wanted = lines.delay_fs + rank * femtoseconds(stagger_ps)
+    wanted = lines.delay_fs - lead_fs + rank * femtoseconds(stagger_ps)
     missing = wanted - way
     if timed:
         jtl = library["JTL"].delay_fs
@@ -178,11 +176,7 @@ def wire(
     else:
         net.wire(out, into, np.maximum(missing, 0))
         latency = way + np.maximum(missing, 0)
-    owner = np.full(net.size, -1, dtype=np.int64)
-    owner[end.cell[end.cell >= 0]] = np.flatnonzero(end.cell >= 0)
-    # Cells of merger trees, level by level: owned by whoever they lead to.
-    owner[before:after] = _owners(net, before, after, owner)
-    return Wired(latency, int(np.count_nonzero(missing < 0)), splits + merges, owner)
+    return Wired(latency, int(np.count_nonzero(latency > lines.delay_fs)), splits + merges)
 
 
 def _synapses(net, lines: Lines, spec, library: CellLibrary, synapse: str):
@@ -190,7 +184,7 @@ def _synapses(net, lines: Lines, spec, library: CellLibrary, synapse: str):
     n = len(lines.source)
     mark = np.arange(n)
     if synapse == "burst":
-        cells = net.add("BURST", n, count=lines.count, burst_fs=lines.burst_fs, synapse=mark)
+        cells = net.add("BURST", n, pulses=lines.pulses, burst_fs=lines.burst_fs, synapse=mark)
         return cells, library["BURST"].delay_fs
     if synapse == "gate":
         cells = net.add("NDRO", n, state=1, synapse=mark)
@@ -203,19 +197,6 @@ def _synapses(net, lines: Lines, spec, library: CellLibrary, synapse: str):
     return cells, library["GATE"].delay_fs + settings.extra_fs
 
 
-def _owners(net: Netlist, first: int, last: int, owner: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Owners of merger cells, which are numbered from the root outwards."""
-    sink = np.full(last, -1, dtype=np.int64)
-    for outputs, inputs in net.joined():
-        cells = outputs // 2
-        inside = (cells >= first) & (cells < last)
-        sink[cells[inside]] = inputs[inside] // INPUTS
-    result = owner.copy()
-    for cell in range(first, last):
-        result[cell] = result[sink[cell]]
-    return result[first:last]
-
-
 def source_ends(net: Netlist, n_cells: int, cells: NDArray[np.int64], timed: bool) -> Ends:
     """Converters from current to pulses for some cells of the network."""
     made = net.add("DCSFQ", len(cells))
@@ -226,12 +207,11 @@ def source_ends(net: Netlist, n_cells: int, cells: NDArray[np.int64], timed: boo
     return ends
 
 
-def port_ends(net: Netlist, n_cells: int, cells: NDArray[np.int64], timed: bool) -> Ends:
-    """Ends of merger trees where neurons are not on the chip."""
-    made = net.add("JTL", len(cells), watch=WATCH_OUTPUTS)
+def port_ends(net: Netlist, n_cells: int, cells: NDArray[np.int64]) -> Ends:
+    """Ends of merger trees where neurons are not on the chip; a spike is there at once."""
+    made = net.add("JTL", len(cells), watch=WATCH_INPUTS)
     ends = empty_ends(n_cells)
     ends.cell[cells], ends.entry[cells] = made, net.input(made, "JTL")
-    ends.delay_fs[cells] = net.library["JTL"].delay_fs if timed else 1
     return ends
 
 

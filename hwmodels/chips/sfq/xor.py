@@ -70,13 +70,17 @@ class CountingXor:
             "LOOP", threshold=threshold, tau_fs=femtoseconds(self.leak_ps), reset=RESET_ONE
         )
         read = net.add("DRO_SR", watch=WATCH_OUTPUTS)
-        net.wire(net.output(split, "SPLIT", "l"), net.input(merge[[0, 0]], "MERGE", "a") + [0, 1])
+        either, both = (
+            np.concatenate([net.input(merge[k : k + 1], "MERGE", port) for port in "ab"])
+            for k in (0, 1)
+        )
+        net.wire(net.output(split, "SPLIT", "l"), either)
         late = net.output(split, "SPLIT", "r")
         if self.stagger:
             line = net.add("JTL", length=self.stagger)
             net.wire(late[1:], net.input(line, "JTL"))
             late = np.append(late[:1], net.output(line, "JTL"))
-        net.wire(late, net.input(merge[[1, 1]], "MERGE", "a") + [0, 1])
+        net.wire(late, both)
         net.wire(net.output(merge[:1], "MERGE"), net.input(buffer, "BUFF"))
         net.wire(net.output(merge[1:], "MERGE"), net.input(soma, "LOOP", "a"))
         net.wire(net.output(buffer, "BUFF"), net.input(read, "DRO_SR", "set"))
@@ -165,15 +169,15 @@ class RateXor:
         )  # fmt: skip
         wait = net.add("JTL", length=max(1, round(femtoseconds(self.wait_ps) / jtl_fs)))
         veto = net.add("NOT", watch=WATCH_OUTPUTS)
-        outputs = np.concatenate(
-            [net.output(split, "SPLIT", "l"), net.output(split, "SPLIT", "r")]
-        )
+        outputs = np.concatenate([net.output(split, "SPLIT", "l"), net.output(split, "SPLIT", "r")])
         if jtls:
             line = net.add("JTL", length=jtls)
             net.wire(outputs[3:], net.input(line, "JTL"))
             outputs[3:] = net.output(line, "JTL")
         net.wire(outputs, net.input(gate, "GATE"))
-        ports = np.concatenate([net.input(merge[k : k + 1], "MERGE", x) for k in (0, 1) for x in "ab"])
+        ports = np.concatenate(
+            [net.input(merge[k : k + 1], "MERGE", x) for k in (0, 1) for x in "ab"]
+        )
         net.wire(net.output(gate, "GATE"), ports)
         net.wire(net.output(merge, "MERGE"), net.input(soma, "LOOP", "a"))
         net.wire(net.output(soma[:1], "LOOP"), net.input(wait, "JTL"))
@@ -208,7 +212,8 @@ class RateXor:
 
     def with_currents(self, factor: float) -> RateXor:
         """The same network with all weight currents multiplied."""
-        return replace(self, weight_uA=tuple(w * factor for w in self.weight_uA))
+        first, second = self.weight_uA
+        return replace(self, weight_uA=(first * factor, second * factor))
 
 
 def outputs_of(log: NDArray, cell: int) -> int:

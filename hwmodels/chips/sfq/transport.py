@@ -1,0 +1,159 @@
+"""The wiring of an SFQ chip for neurons on a time grid: trees, delay lines, collisions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chip import Transit, Translation, at_once
+from hwmodels.chips.sfq.counts import count_ends
+from hwmodels.chips.sfq.wiring import Lines, port_ends, source_ends, wire
+from hwmodels.fabric.pulse import TAKEN, Netlist, pulse_engine
+from hwmodels.mapping import Placement
+from hwmodels.mapping.placement import synapse_ends
+from hwmodels.network import to_delay_steps
+from hwmodels.result import PACKET, HardwareReport
+
+if TYPE_CHECKING:
+    from hwmodels.chips.sfq.chip import Sfq
+
+#: What the column ``late_steps`` can hold.
+_LATEST = int(np.iinfo(PACKET["late_steps"]).max)
+#: A pulse that is later than its way by this and a tenth was absorbed.
+_SLACK_FS = 200_000
+
+
+class SfqTransport:
+    """One line for each pair of cells that are joined; implements :class:`hwmodels.chip.Transport`.
+
+    A delay line makes a pulse arrive in the middle of the step before its synapse is due; what
+    arrives later acts in the step after its arrival.
+    """
+
+    late = staticmethod(at_once)
+
+    def __init__(self, chip: Sfq, translation: Translation, placement: Placement) -> None:
+        from hwmodels.chips.sfq.chip import step_starts_fs
+
+        self._chip, self._translation, self._placement = chip, translation, placement
+        network = translation.network
+        self._real = bool({"fabric", "collisions", "jitter", "spread"} & set(chip.effects))
+        self._step_fs = int(step_starts_fs(network, chip.spec, 1)[1])
+        axons, n_cells = placement.axons, int(network.offsets[-1])
+        self._net = Netlist(chip.library)
+        source = np.repeat(np.arange(n_cells), np.diff(axons.indptr))
+        neurons = np.flatnonzero(placement.core_of >= 0)
+        timed = "fabric" in chip.effects
+        begin = source_ends(self._net, n_cells, np.arange(n_cells), timed)
+        end = port_ends(self._net, n_cells, neurons)
+        n = len(source)
+        lines = Lines(
+            source, neurons[axons.core], np.zeros(n, dtype=bool), self._delays(source),
+            np.ones(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.ones(n), np.empty(0),
+        )  # fmt: skip
+        self._wired = wire(
+            self._net, begin, end, lines, chip.spec, None, chip.trees == "chain",
+            chip.stagger_ps, timed, lead_fs=(self._step_fs + 1) // 2,
+        )  # fmt: skip
+        chip.check_size(self._net, network)
+        self._circuit = self._net.build(chip.conditions)
+        self._engine = pulse_engine(
+            self._circuit, chip.library.tables(), chip.conditions, chip.engine
+        )
+        self._entry = begin.entry
+        self._core = np.full(self._net.size, -1, dtype=np.int64)
+        self._core[end.cell[neurons]] = np.arange(len(neurons))
+        self._packets = [np.empty(0, dtype=PACKET)]
+        #: Packets under way: rows of one table, which pulse each is, when sent, latest arrival.
+        self._open = np.empty(0, dtype=PACKET)
+        self._open_key = np.empty(0, dtype=np.int64)
+        self._open_fs = np.empty(0, dtype=np.int64)
+        self._deadline = np.empty(0, dtype=np.int64)
+        self._steps_fs: list[int] = []
+        self._now_fs = self._spikes = 0
+        self._counts: dict[str, int] = {}
+
+    def _delays(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Shortest delay of the synapses behind each axon, in fs."""
+        network, axons = self._translation.network, self._placement.axons
+        pre, post = synapse_ends(network)
+        none = np.empty(0, dtype=np.int64)
+        steps = np.concatenate(
+            [none] + [to_delay_steps(p.delay_ms, network.timestep_ms) for p in network.projections]
+        )
+        n_cores = self._placement.n_cores
+        key = source * n_cores + axons.core
+        at = np.searchsorted(key, pre * n_cores + self._placement.core_of[post])
+        shortest = np.full(len(source), np.iinfo(np.int64).max)
+        np.minimum.at(shortest, at, steps)
+        return shortest * self._step_fs
+
+    def step(
+        self, step: int, fired: NDArray[np.int64], active: NDArray[np.bool_] | None
+    ) -> Transit | None:
+        """Carry the spikes of one step; see :class:`hwmodels.chip.Transport`."""
+        from hwmodels.chips.sfq.chip import whole_ps
+
+        # Time 0 is the initial state: it takes time only where a source spikes at once.
+        self._steps_fs.append(self._step_fs if step > 0 or len(fired) else 0)
+        now = self._now_fs
+        self._now_fs += self._steps_fs[-1]
+        sent = self._placement.packets(step, fired, 0)
+        sent["inject_ps"] = whole_ps(np.array(now))
+        axons = self._placement.axons.of(fired)
+        sent["hops"] = self._wired.hops[axons]
+        if not self._real:
+            sent["arrive_ps"] = sent["inject_ps"]
+            self._packets.append(sent)
+            return None
+        spikes = self._spikes + np.arange(len(fired))
+        self._spikes += len(fired)
+        n_cores = max(self._placement.n_cores, 1)
+        per_spike = np.diff(self._placement.axons.indptr)[fired]
+        key = np.repeat(spikes, per_spike) * n_cores + sent["destination_core"]
+        self._open = np.concatenate((self._open, sent))
+        self._open_key = np.concatenate((self._open_key, key))
+        self._open_fs = np.concatenate((self._open_fs, np.full(len(sent), now)))
+        way = self._wired.latency_fs[axons]
+        self._deadline = np.concatenate((self._deadline, now + way + way // 10 + _SLACK_FS))
+        times = np.full(len(fired), now, dtype=np.int64)
+        log = self._engine.run(self._entry[fired], times, spikes, self._now_fs)
+        count_ends(log, self._circuit.type, self._chip.library, self._counts)
+        taken = log[log["what"] == TAKEN]
+        found_key = taken["spike"] * n_cores + self._core[taken["cell"]]
+        # Keys ascend: spikes are numbered in order, and axons of a cell are by core.
+        row = np.searchsorted(self._open_key, found_key)
+        self._open["arrive_ps"][row] = whole_ps(taken["time_fs"])
+        behind = (taken["time_fs"] - self._open_fs[row] - 1) // self._step_fs
+        self._open["late_steps"][row] = np.minimum(behind, _LATEST)
+        done = np.zeros(len(self._open), dtype=bool)
+        done[row] = True
+        gone = ~done & (self._deadline < self._now_fs)
+        here = self._open["step"] == step
+        transit = Transit.of(
+            held=self._open[here & ~done & ~gone],
+            arrived=self._open[done & ~here],
+            lost=self._open[gone],
+        )
+        closed = done | gone
+        self._packets.append(self._open[closed])
+        self._open, self._open_key = self._open[~closed], self._open_key[~closed]
+        self._open_fs, self._deadline = self._open_fs[~closed], self._deadline[~closed]
+        return transit
+
+    def report(self, steps: int) -> HardwareReport:
+        """Everything the wiring did; see :class:`hwmodels.chip.Transport`."""
+        from hwmodels.chips.sfq.chip import whole_ps
+
+        ends = np.concatenate(([0], np.cumsum(self._steps_fs[: steps + 1])))
+        report = self._chip.report(
+            self._translation, self._net, self._engine.flips, self._circuit.type,
+            np.concatenate([*self._packets, self._open]), np.diff(whole_ps(ends)),
+            self._chip.engine if self._real else "free",
+        )  # fmt: skip
+        short = self._wired.short if self._real else 0
+        counts = {"lines that take longer than their delay": short, **self._counts}
+        return replace(report, counts={name: n for name, n in counts.items() if n})
