@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,8 +19,10 @@ from hwmodels.chips.loihi.formats import (
     native_obstacle,
     noise_row,
     parameter_rows,
+    quantise_payloads,
     quantise_weights,
     scale_population,
+    travels_with_spike,
 )
 from hwmodels.chips.loihi.memory import SynapticMemory
 from hwmodels.chips.loihi.neurons import LoihiNeurons
@@ -66,6 +69,9 @@ class Loihi(SteppedChip):
         Cells to cores in the script's order, or for the least traffic between cores.
     sharing : {"none", "auto"}
         Whether sources whose lists of synapses are equal but for a shift use one list.
+    graded : {"weights", "none"}, optional
+        Whether a spike carries the weight of its synapses where they have only one; where spikes
+        can carry a number (Loihi 2) they do by default.
     board : {"chip", "kapoho_bay", "nahuku", "pohoiki_springs"}
         How many chips there are, where ``chip_columns`` and ``chip_rows`` do not say it.
     noise : {"none", "current", "voltage"}
@@ -87,7 +93,7 @@ class Loihi(SteppedChip):
 
     name = "loihi"
     spec_type = LoihiSpec
-    parameter_sets = ("nahuku_fit", "davies2018")
+    parameter_sets = ("nahuku_fit", "davies2018", "loihi2_scaled")
     all_effects = ("time_step", "weight_precision", "arithmetic", "noise", "fabric")
     part_of: ClassVar[Mapping[str, str]] = {"noise": "arithmetic"}
 
@@ -101,6 +107,7 @@ class Loihi(SteppedChip):
         step_ns: float | str | None = None,
         mapper: str = "sequential",
         sharing: str = "none",
+        graded: str | None = None,
         board: str | None = None,
         noise: str = "none",
         noise_exponent: int | str = 7,
@@ -118,6 +125,14 @@ class Loihi(SteppedChip):
         self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
         self.sharing = one_of("sharing", sharing, ("none", "auto"))
+        able = self.spec.payload_bits > 0
+        graded = one_of("graded", graded or ("weights" if able else "none"), ("weights", "none"))
+        self.graded = graded == "weights"
+        if self.graded and not able:
+            raise ModelError(
+                f"graded=weights: spikes carry no number on {self.spec.name}; use "
+                "spec=loihi2_scaled, or payload_bits=32"
+            )
         self.step_ms = positive("step_ms", step_ms)
         self.settings = CoreSettings.checked(
             noise, noise_exponent, noise_offset, floor_exponent, ceiling_exponent
@@ -143,6 +158,7 @@ class Loihi(SteppedChip):
         return {
             "effects": [effect for effect in self.effects if effect != "fabric"],
             "step_ms": self.step_ms,
+            "graded": self.graded,
             "settings": astuple(self.settings),
             "noise_seed": self.noise_seed if "noise" in self.effects else None,
             **{name: getattr(self.spec, name) for name in NUMBER_FORMATS},
@@ -164,7 +180,9 @@ class Loihi(SteppedChip):
             for k, projection in enumerate(network.projections):
                 gain = self._gain(network, projection, scales)
                 unit = weight_unit(network.populations[projection.post].celltype)
-                effective, row = quantise_weights(projection, gain, unit, self.spec)
+                in_spike = self._in_spike(network, projection, projection.weight * gain)
+                quantise = quantise_payloads if in_spike else quantise_weights
+                effective, row = quantise(projection, gain, unit, self.spec)
                 rows.append(row)
                 counts["weights clipped"] = counts.get("weights clipped", 0) + int(row[-1])
                 projections[k] = replace(projection, weight=effective)
@@ -194,8 +212,14 @@ class Loihi(SteppedChip):
             if not own and native_obstacle(population, dt, self.spec) is not None:
                 continue
             inputs = [p for p in network.projections if p.post == index]
-            scales[index] = scale_population(population, inputs, network.timestep_ms, self.spec)
+            scales[index] = scale_population(
+                population, inputs, dt, self.spec, partial(self._in_spike, network)
+            )
         return scales
+
+    def _in_spike(self, network: Network, projection: Projection, units: NDArray) -> bool:
+        """Whether spikes carry the weights of a projection."""
+        return self.graded and travels_with_spike(network, projection, units)
 
     def _gain(
         self, network: Network, projection: Projection, scales: Mapping[int, Scale]
@@ -239,12 +263,18 @@ class Loihi(SteppedChip):
     def map(self, translation: Translation) -> Placement:
         """Cells to cores in order, within every limit."""
         network, spec = translation.network, self.spec
+        units = [
+            p.weight * self._gain(network, p, translation.formats) / (1 << WEIGHT_SHIFT)
+            for p in network.projections
+        ]
+        # What travels with the spike is no longer in the synapse.
+        units = [
+            np.ones(len(unit)) if self._in_spike(network, p, unit) else unit
+            for p, unit in zip(network.projections, units, strict=True)
+        ]
         memory = SynapticMemory.of(
             network,
-            [
-                p.weight * self._gain(network, p, translation.formats) / (1 << WEIGHT_SHIFT)
-                for p in network.projections
-            ],
+            units,
             spec,
             rounded="weight_precision" in self.effects,
             sharing=self.sharing == "auto",
@@ -264,9 +294,9 @@ class Loihi(SteppedChip):
         )
         board = (spec.chip_columns, spec.chip_rows)
         graph = mesh_graph(spec.columns, spec.rows, spec.cores_per_tile, board)
-        units = self._units(translation) * self._delay_room(network)
+        room = self._units(translation) * self._delay_room(network)
         host = (spec.host_column, spec.host_row)
-        return place(self.mapper, network, limits, graph, units, _profiles(translation), host)
+        return place(self.mapper, network, limits, graph, room, _profiles(translation), host)
 
     def _units(self, translation: Translation) -> NDArray[np.int64]:
         """Compartments of each cell; 0 for spike sources, which the host injects."""

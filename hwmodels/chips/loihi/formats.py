@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,12 @@ from hwmodels.quantisation import quantisation_row
 NATIVE = ("IF_curr_exp", "IF_curr_delta")
 #: Effective weights are multiples of 2^6 state units.
 WEIGHT_SHIFT = 6
+#: What the largest payload of a projection aims at: of 8 times the resolution of a mantissa, with
+#: room for 16 such spikes at once in the register of a step's input.
+PAYLOAD_AIM = 2**11 - 1
+
+#: From a projection and its weights in any one unit of state: whether spikes carry them.
+Carried = Callable[[Projection, NDArray[np.float64]], bool]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +63,11 @@ class Scale:
 
 
 def scale_population(
-    population: Population, inputs: Sequence[Projection], dt: float, spec: LoihiSpec
+    population: Population,
+    inputs: Sequence[Projection],
+    dt: float,
+    spec: LoihiSpec,
+    carried: Carried = lambda projection, units: False,
 ) -> Scale:
     """Choose the unit of state and translate the parameters of a native cell type.
 
@@ -97,8 +107,11 @@ def scale_population(
     peaks = []
     for projection in inputs:
         if projection.n_synapses:
-            effect = np.abs(projection.weight) * gain_mV[projection.receptor][projection.target]
-            peaks.append(float(effect.max()) / largest_mantissa(projection, spec)[0])
+            effect = projection.weight * gain_mV[projection.receptor][projection.target]
+            largest = largest_mantissa(projection, spec)[0]
+            if carried(projection, effect):
+                largest = PAYLOAD_AIM
+            peaks.append(float(np.abs(effect).max()) / largest)
     # Of one step of the mantissa of the weakest projection.
     weakest = min((peak for peak in peaks if peak > 0), default=float(height.min()))
     finest = float(height.max()) / min(
@@ -177,6 +190,45 @@ def quantise_weights(
     return effective, quantisation_row(
         projection.label, "weight", unit, weight, effective, float(quantum.max()), clipped
     )
+
+
+def travels_with_spike(network: Network, projection: Projection, units: NDArray) -> bool:
+    """Whether a graded spike can carry the weights of a projection.
+
+    It can where all synapses of a source have one weight (which may differ from source to source)
+    and the source has no other projection: a spike carries one number.
+
+    Parameters
+    ----------
+    network : Network
+    projection : Projection
+    units : float64 array
+        Its weights in units of the chip's state.
+    """
+    others = [p for p in network.projections if p.pre == projection.pre and p.n_synapses]
+    if len(others) != 1 or projection.dynamics.kind != "static" or not len(units):
+        return False
+    first = units[np.minimum(projection.indptr[projection.source], len(units) - 1)]
+    return bool(np.all(np.abs(units - first) <= 1e-9 * np.abs(first)))
+
+
+def quantise_payloads(
+    projection: Projection, gain: NDArray[np.float64], unit: str, spec: LoihiSpec
+) -> tuple[NDArray[np.float64], tuple]:
+    """Weights as whole numbers that a spike carries, and a row of QUANTISATION.
+
+    The synapse's own mantissa is 1, so a payload counts in the units of one: multiples of 2^6.
+    """
+    weight = projection.weight
+    quantum = (1 << WEIGHT_SHIFT) / gain
+    payload = np.rint(weight / quantum)
+    largest = 2.0 ** (spec.payload_bits - 1) - 1
+    clipped = np.abs(payload) > largest
+    effective = np.clip(payload, -largest, largest) * quantum
+    return effective, quantisation_row(
+        projection.label, "weight, in the spike", unit, weight, effective,
+        float(quantum.max(initial=0)), clipped,
+    )  # fmt: skip
 
 
 def largest_mantissa(projection: Projection, spec: LoihiSpec) -> tuple[int, int]:

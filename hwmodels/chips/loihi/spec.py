@@ -19,7 +19,7 @@ OF_SEVERAL_CHIPS = ("chip_columns", "chip_rows", "chip_hop_ns", "chip_hop_pJ", "
 
 #: The fields that decide what is computed; all others decide where, how fast and at what cost.
 NUMBER_FORMATS = (
-    "weight_bits", "weight_exponent_max", "decay_bits", "state_bits", "input_bits",
+    "weight_bits", "payload_bits", "weight_exponent_max", "decay_bits", "state_bits", "input_bits",
     "threshold_mantissa_bits", "threshold_bits", "bias_mantissa_max", "bias_exponent_max",
     "refractory_max", "delay_steps_max",
 )  # fmt: skip
@@ -41,6 +41,7 @@ class LoihiSpec(Spec):
     compartment_profiles_per_core: int = quantity("", "Distinct sets of decays and refractory time")
 
     weight_bits: int = quantity("bit", "Mantissa of a weight, without its sign")
+    payload_bits: int = quantity("bit", "Of the number that a spike can carry, with its sign")
     weight_exponent_max: int = quantity("", "Largest exponent of a projection's weights")
     decay_bits: int = quantity("bit", "Of the decay of current and voltage")
     state_bits: int = quantity("bit", "Of current and voltage, without the sign")

@@ -126,6 +126,14 @@ class LoihiTransport(MulticoreTransport):
                 "and tau_syn_I differ; dendritic joins are recalled, not verified",
                 "delays": f"a compartment has {spec.delay_slots} slots; one with longer delays, up "
                 f"to {spec.delay_steps_max} steps, takes those of 2, 4, 8 ... compartments",
+                **(
+                    {
+                        "graded spikes": "carry the weight where a source has one; they take no "
+                        "longer than others (not published)"
+                    }
+                    if self._chip.graded
+                    else {}
+                ),
                 "synaptic memory": _memory(self.placement.lists),
             },
         )
