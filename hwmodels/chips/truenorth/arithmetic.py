@@ -96,7 +96,7 @@ def saturated(v, limit):  # type: ignore[no-untyped-def]
 
 
 def leak_and_fire(v, row, states, core, bits, limit):  # type: ignore[no-untyped-def]
-    """Steps 2 to 4 of a neuron with integrated potential ``v``; returns (potential, fired)."""
+    """Steps 2 to 4 of a neuron with integrated potential ``v``; returns potential, fired, held."""
     leak: Any = np.int64(row[LEAK])
     if row[LEAK_STOCHASTIC]:
         leak = sign(leak) if abs(leak) >= draw(states, core, bits) else 0
@@ -116,17 +116,17 @@ def leak_and_fire(v, row, states, core, bits, limit):  # type: ignore[no-untyped
             v = np.int64(row[RESET])
         elif mode == BY_THRESHOLD:
             v -= level
-        return v, True
+        return v, True, False
     floor = np.int64(row[FLOOR])
     if row[SATURATE]:
         if v < -floor:
-            v = -floor
+            return -floor, False, True
     elif v < -(floor + noise):
         if mode == TO_VALUE:
             v = -np.int64(row[RESET])
         elif mode == BY_THRESHOLD:
             v += floor + noise
-    return v, False
+    return v, False, False
 
 
 def tick_cores(crossbar, kinds, active, table, used, potential, states, bits, limit, fired, counts):  # type: ignore[no-untyped-def]
@@ -151,38 +151,47 @@ def tick_cores(crossbar, kinds, active, table, used, potential, states, bits, li
         First potential that is too large.
     fired : int64
         Filled with ``core * neurons + neuron``, ascending.
-    counts : int64, shape (cores + 1,)
-        Synaptic events are added to each core's; the last counts potentials that saturated.
+    counts : int64, shape (cores + 2,)
+        Synaptic events are added to each core's; the last two count potentials that saturated,
+        and those held at the negative threshold.
     """
     n_fired = 0
     cores, words = active.shape
     neurons = potential.shape[1]
+    busy = np.empty(words, dtype=np.int64)
     for core in range(cores):
-        quiet = True
+        n_busy = 0
         for w in range(words):
             if active[core, w]:
-                quiet = False
+                busy[n_busy] = w
+                n_busy += 1
         events = 0
         for n in range(used[core]):
             row = table[core, n]
             v = np.int64(potential[core, n])
-            if not quiet:
-                for w in range(words):
-                    word = np.int64(crossbar[core, n, w]) & np.int64(active[core, w])
-                    while word:
-                        low = word & -word
-                        word ^= low
-                        kind = kinds[core, WORD * w + EXPONENTS[low % 37]]
-                        value: Any = np.int64(row[kind])
-                        if (row[STOCHASTIC] >> kind) & 1:
-                            value = sign(value) if abs(value) >= draw(states, core, bits) else 0
-                        v += value
-                        events += 1
-                held = saturated(v, limit)
-                counts[cores] += held != v
-                v = held
-            v, spike = leak_and_fire(v, row, states, core, bits, limit)
+            before = events
+            for k in range(n_busy):
+                w = busy[k]
+                word = np.int64(crossbar[core, n, w]) & np.int64(active[core, w])
+                while word:
+                    low = word & -word
+                    word ^= low
+                    kind = kinds[core, WORD * w + EXPONENTS[low % 37]]
+                    value: Any = np.int64(row[kind])
+                    if (row[STOCHASTIC] >> kind) & 1:
+                        value = sign(value) if abs(value) >= draw(states, core, bits) else 0
+                    v += value
+                    events += 1
+            if events == before:
+                # Nothing can happen to one that only listens.
+                still = not (row[LEAK] or row[LEAK_STOCHASTIC] or row[NOISE_MASK])
+                if still and -row[FLOOR] <= v < row[THRESHOLD]:
+                    continue
+            held = saturated(v, limit)
+            counts[cores] += held != v
+            v, spike, low_v = leak_and_fire(held, row, states, core, bits, limit)
             potential[core, n] = v
+            counts[cores + 1] += low_v
             if spike:
                 fired[n_fired] = core * neurons + n
                 n_fired += 1
@@ -194,13 +203,13 @@ def tick_cells(v, inputs, table, states, core, bits, limit, fired, counts):  # t
     """One tick of neurons that do not share a crossbar, from inputs summed before.
 
     ``v``, ``inputs`` int64 and ``fired`` bool, shape (n,); ``core`` int64, shape (n,) says whose
-    register a neuron draws from; ``counts[0]`` counts potentials that saturated.
+    register a neuron draws from; ``counts`` are the last two of :func:`tick_cores`.
     """
     for n in range(len(v)):
         now = saturated(v[n] + inputs[n], limit)
         counts[0] += now != v[n] + inputs[n]
-        now, spike = leak_and_fire(now, table[n], states, core[n], bits, limit)
-        v[n], fired[n] = now, spike
+        v[n], fired[n], low = leak_and_fire(now, table[n], states, core[n], bits, limit)
+        counts[1] += low
 
 
 #: What each kernel calls, for :func:`hwmodels.compiling.compiled`.

@@ -42,8 +42,8 @@ class TrueNorth(Chip):
         Biological time of one tick; the script's own time step by default.
     leak : {"nearest", "stochastic"}
         A leak below one unit a tick: rounded, or drawn at random.
-    synapses : {"centred", "at_once"}
-        When the charge of a synaptic current acts: at its mean time, or at its beginning.
+    synapses : {"at_once", "centred"}
+        When the charge of a synaptic current acts: at its beginning, or at its mean time.
     **changes
         Any field of the specification.
 
@@ -67,14 +67,14 @@ class TrueNorth(Chip):
         fidelity: str = "compiled",
         step_ms: float | str | None = None,
         leak: str = "nearest",
-        synapses: str = "centred",
+        synapses: str = "at_once",
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
         self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.step_ms = positive("step_ms", step_ms)
         self.leak = one_of("leak", leak, ("nearest", "stochastic"))
-        self.synapses = one_of("synapses", synapses, ("centred", "at_once"))
+        self.synapses = one_of("synapses", synapses, ("at_once", "centred"))
         if self.step_ms is None:
             self.effects = tuple(effect for effect in self.effects if effect != "time_step")
         self._latest: Translation | None = None

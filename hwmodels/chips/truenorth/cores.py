@@ -35,8 +35,8 @@ class Cores:
         The shift register of each core.
     events : int64, shape (cores,)
         Synaptic events of the last tick.
-    saturated : int
-        Potentials that left their width so far.
+    saturated, floored : int
+        Potentials that left their width so far, and that were held at the negative threshold.
     """
 
     def __init__(self, spec: TrueNorthSpec, used: NDArray) -> None:
@@ -51,7 +51,7 @@ class Cores:
         self._bits, self._limit = spec.draw_bits, 1 << (spec.potential_bits - 1)
         self._active = np.zeros((cores, words), dtype=np.uint32)
         self._fired = np.empty(cores * neurons, dtype=np.int64)
-        self._counts = np.zeros(cores + 1, dtype=np.int64)
+        self._counts = np.zeros(cores + 2, dtype=np.int64)
         self._tick = compiled(a.tick_cores, *a.PARTS) if can_compile() else a.tick_cores
 
     def connect(self, core: NDArray, neuron: NDArray, axon: NDArray) -> None:
@@ -74,7 +74,7 @@ class Cores:
         self._active[:] = 0
         bit = np.left_shift(np.uint32(1), (axon % a.WORD).astype(np.uint32))
         np.bitwise_or.at(self._active, (core, axon // a.WORD), bit)
-        self._counts[:-1] = 0
+        self._counts[:-2] = 0
         n_fired = self._tick(
             self.crossbar, self.axon_type, self._active, self.registers, self._used,
             self.potential, self.draws, self._bits, self._limit, self._fired, self._counts,
@@ -84,9 +84,14 @@ class Cores:
     @property
     def events(self) -> NDArray[np.int64]:
         """Synaptic events of each core in the last tick."""
-        return self._counts[:-1]
+        return self._counts[:-2]
 
     @property
     def saturated(self) -> int:
         """Potentials that left their width so far."""
+        return int(self._counts[-2])
+
+    @property
+    def floored(self) -> int:
+        """Potentials held at the negative threshold so far."""
         return int(self._counts[-1])

@@ -3,12 +3,16 @@
 The chip has one state, the potential; synaptic input is a jump and the leak is a constant. So:
 
 * ``IF_curr_delta`` keeps its jumps. ``IF_curr_exp``: a synaptic current acts as one jump of its
-  whole charge, ``weight * tau_syn / cm``, after the mean time its charge takes to arrive.
+  whole charge, ``weight * tau_syn / cm``, when the current begins to move the membrane (or,
+  ``centred``, at the mean time of its charge).
 * A cell whose drive (resting potential and offset current) settles below threshold leaks linearly
   towards where it settles (leak-reversal mode), at the rate at which the exact membrane does on
   average between reset and threshold.
 * A cell whose drive settles above threshold rises linearly, at the rate that gives it the exact
   interval between spikes without input, refractory time included.
+* A linear leak is slow where an exponential one is fast, so a cell with a leak is held at as far
+  below where it settles as its threshold is above (the negative threshold); the leak is averaged
+  over no more than that.
 * There is no refractory time otherwise.
 
 The unit of potential is a cell's own. It is the largest value over a whole number up to the
@@ -88,12 +92,16 @@ def receptor_gain(population: Population) -> dict[str, NDArray[np.float64]]:
 
 
 def receptor_wait(population: Population, dt: float, centred: bool) -> dict[str, int]:
-    """Ticks until the mean of a synaptic current's charge has moved the membrane."""
+    """Ticks that the jump of a synaptic current waits after its delay.
+
+    One, since the current moves the exact membrane a step after it begins; or the mean time of its
+    charge.
+    """
     waits = {"excitatory": 0, "inhibitory": 0}
-    if population.celltype == "IF_curr_exp" and centred and population.size:
+    if population.celltype == "IF_curr_exp" and population.size:
         for name, side in (("excitatory", "E"), ("inhibitory", "I")):
             tau = float(population.parameters[f"tau_syn_{side}"].mean())
-            waits[name] = round(1 / -np.expm1(-dt / tau))
+            waits[name] = round(1 / -np.expm1(-dt / tau)) if centred else 1
     return waits
 
 
@@ -151,7 +159,6 @@ def scale_population(
     table = a.registers(population.size)
     table[:, a.THRESHOLD] = np.ceil(level / unit - 1e-9)
     table[:, a.RESET] = np.rint(back / unit)
-    table[:, a.FLOOR] = spec.threshold_max
     table[:, a.REVERSAL] = ~rises
     fraction = (np.abs(leak) < 1) & stochastic_leak & (leak != 0)
     one = 1 << spec.draw_bits
@@ -159,6 +166,8 @@ def scale_population(
     chance = np.maximum(np.rint(np.abs(leak) * one) - 1, 0) * np.sign(leak)
     table[:, a.LEAK] = np.where(fraction, chance, np.rint(leak))
     table[:, a.LEAK_STOCHASTIC] = fraction
+    depth = np.maximum(table[:, a.THRESHOLD], -table[:, a.RESET])
+    table[:, a.FLOOR] = np.where(table[:, a.LEAK] != 0, depth, spec.threshold_max)
     return Scale(
         unit_mV=unit,
         zero_mV=zero,

@@ -20,6 +20,9 @@ from hwmodels.chips.truenorth.translation import Configuration, physical_registe
 from hwmodels.compiling import can_compile, compiled
 from hwmodels.network import Network
 
+#: Name of a count.
+FLOORED = "potentials held at the negative threshold"
+
 
 class Crossbars:
     """Cells and relays as neurons of cores.
@@ -96,7 +99,10 @@ class Crossbars:
 
     def counts(self) -> Mapping[str, int]:
         """What left its width so far."""
-        return {"potentials saturated": self.cores.saturated}
+        return {
+            "potentials saturated": self.cores.saturated,
+            FLOORED: self.cores.floored,
+        }
 
 
 class CellNeurons:
@@ -108,7 +114,7 @@ class CellNeurons:
         self._core = np.maximum(configuration.layout.unit_core, 0).astype(np.int64)
         self._draws = a.seeds(configuration.layout.cores, spec.prng_seed)
         self._potential: dict[int, NDArray[np.int64]] = {}
-        self._saturated = np.zeros(1, dtype=np.int64)
+        self._clipped = np.zeros(2, dtype=np.int64)
         self._tick = compiled(a.tick_cells, *a.PARTS) if can_compile() else a.tick_cells
         for index in configuration:
             size = network.populations[index].size
@@ -144,7 +150,7 @@ class CellNeurons:
             core = self._core[first : first + len(v)]
             self._tick(
                 v, inputs[index], self._scales[index].table, self._draws, core,
-                self._bits, self._limit, spiking, self._saturated,
+                self._bits, self._limit, spiking, self._clipped,
             )  # fmt: skip
             fired.append(np.flatnonzero(spiking) + first)
         return np.concatenate(fired) if fired else np.empty(0, dtype=np.int64)
@@ -175,4 +181,5 @@ class CellNeurons:
 
     def counts(self) -> Mapping[str, int]:
         """What left its width so far."""
-        return {"potentials saturated": int(self._saturated[0])}
+        saturated, floored = self._clipped.tolist()
+        return {"potentials saturated": saturated, FLOORED: floored}

@@ -226,14 +226,16 @@ def settle(start, x, allowed, label, zero, types, low, high, values):  # type: i
 def population_labels(weight: NDArray[np.float64], types: int, zero: bool) -> NDArray[np.int64]:
     """Labels of all pairs onto a population, by clusters of their weights.
 
-    Where there are very many distinct weights, they are rounded to 400 first.
+    Where there are very many distinct weights, they are put into 400 bins first.
     """
     if not len(weight):
         return np.empty(0, dtype=np.int64)
     values, which, counts = np.unique(weight, return_inverse=True, return_counts=True)
     if len(values) > _BINS:
-        edges = np.linspace(values[0], values[-1], _BINS + 1)
-        bins = np.clip(np.searchsorted(edges, weight, side="right") - 1, 0, _BINS - 1)
+        # Half of the bins equally wide, half equally full.
+        edges = np.linspace(values[0], values[-1], _BINS // 2)
+        edges = np.union1d(edges, np.quantile(weight, np.linspace(0, 1, _BINS // 2)))
+        bins = np.searchsorted(edges[:-1], weight, side="right")
         which = np.unique(bins, return_inverse=True)[1]
         counts = np.bincount(which)
         values = np.bincount(which, weight) / counts
