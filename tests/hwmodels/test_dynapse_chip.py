@@ -126,7 +126,7 @@ def test_a_run_is_repeatable_and_a_chip_is_its_seed():
 def test_both_engines_of_the_fabric_give_one_result():
     net = random_network(np.random.default_rng(7))
     results = [
-        run_on(Dynapse(engine=e, sharing="mean"), net, 50.0) for e in ("compiled", "reference")
+        run_on(Dynapse(fidelity=e, sharing="mean"), net, 50.0) for e in ("compiled", "reference")
     ]
     assert same_spikes(*results)
     np.testing.assert_array_equal(results[0].hardware.packets, results[1].hardware.packets)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hwmodels.chips.dynapse import Dynapse
 from hwmodels.chips.dynapse.analogue import (
+    GATED_POWER,
     NO_FEEDBACK,
     POWER,
     SIGMOID,
@@ -129,7 +130,7 @@ def test_an_arrival_within_a_step_leaves_exactly_what_it_would(share, tau_ms):
     assert total == pytest.approx(jump * tau_s, rel=1e-9)
 
 
-@pytest.mark.parametrize("feedback", [NO_FEEDBACK, SIGMOID, POWER])
+@pytest.mark.parametrize("feedback", [NO_FEEDBACK, SIGMOID, POWER, GATED_POWER])
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_the_compiled_loop_equals_numpy(spec, feedback):
     rng = np.random.default_rng(2)

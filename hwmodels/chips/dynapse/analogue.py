@@ -25,8 +25,9 @@ from numpy.typing import NDArray
 from hwmodels.chips.dynapse.silicon import AMPA, GABA_A, GABA_B, NMDA, Silicon, time_current_As
 from hwmodels.chips.dynapse.spec import DynapseSpec
 
-#: How positive feedback depends on the membrane current: not at all, as in DSIM, as in DynapSim.
-NO_FEEDBACK, SIGMOID, POWER = range(3)
+#: How positive feedback depends on the membrane current: not at all, as in DSIM, as in DynapSim, or
+#: as in ARC, where a sigmoid gates DynapSim's.
+NO_FEEDBACK, SIGMOID, POWER, GATED_POWER = range(4)
 
 
 class State(NamedTuple):
@@ -166,8 +167,11 @@ def integrate(state, c, steps, spiked, offset_s):
             if c.feedback == SIGMOID and c.feedback_gain[i] > 0.0:
                 away = (was - c.feedback_threshold[i]) / c.feedback_norm[i]
                 pushed = c.feedback_gain[i] / (1.0 + math.exp(-away))
-            elif c.feedback == POWER:
+            elif c.feedback >= POWER:
                 pushed = c.dark * (was / c.dark) ** c.feedback_power
+                if c.feedback == GATED_POWER:
+                    away = (was - c.feedback_threshold[i]) / c.feedback_norm[i]
+                    pushed /= 1.0 + math.exp(-away)
             drive = gain / leak * entering
             if c.leak_sets_time:
                 ratio = (leak + adapted) / leak
@@ -221,8 +225,10 @@ def reference_step(
         with np.errstate(over="ignore"):
             away = np.exp(-(was - c.feedback_threshold) / c.feedback_norm)
         pushed = np.where(c.feedback_gain > 0, c.feedback_gain / (1 + away), 0.0)
-    elif c.feedback == POWER:
+    elif c.feedback >= POWER:
         pushed = c.dark * (was / c.dark) ** c.feedback_power
+        if c.feedback == GATED_POWER:
+            pushed /= 1 + np.exp(-(was - c.feedback_threshold) / c.feedback_norm)
     drive = c.gain / c.leak * net
     if c.leak_sets_time:
         ratio = (c.leak + adapted) / c.leak

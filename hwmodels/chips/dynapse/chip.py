@@ -20,6 +20,7 @@ from hwmodels.chips.dynapse.translation import (
     translate,
 )
 from hwmodels.errors import ModelError
+from hwmodels.fabric.multicore import FIDELITIES
 from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
@@ -40,10 +41,9 @@ class Dynapse(Chip):
     effects : str or sequence of str
         Which deviations from the ideal are on, out of :attr:`all_effects`; ``docs/dynapse.md``
         says what each one is.
-    fidelity : {"event", "analytic"}
-        Routers with queues and handshakes, or latencies that simply add up.
-    engine : {"compiled", "reference"}
-        Of the fidelity ``event``: Numba, or SimPy processes.
+    fidelity : {"compiled", "reference", "analytic"}
+        Routers with queues and handshakes by compiled kernels, by the SimPy processes these equal,
+        or latencies that simply add up.
     overflow : {"refuse", "truncate"}
         What to do with inputs beyond the CAM words of a neuron and chips beyond its routing words.
     sharing : {"strict", "mean"}
@@ -74,8 +74,7 @@ class Dynapse(Chip):
         self,
         spec: str | Path | DynapseSpec | None = None,
         effects: str | Sequence[str] | None = None,
-        fidelity: str = "event",
-        engine: str = "compiled",
+        fidelity: str = "compiled",
         overflow: str = "refuse",
         sharing: str = "strict",
         monitoring: str = "no",
@@ -83,8 +82,7 @@ class Dynapse(Chip):
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
-        self.fidelity = one_of("fidelity", fidelity, ("event", "analytic"))
-        self.engine = one_of("engine", engine, ("compiled", "reference"))
+        self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.overflow = one_of("overflow", overflow, ("refuse", "truncate"))
         self.sharing = one_of("sharing", sharing, ("strict", "mean"))
         self.monitoring = one_of("monitoring", monitoring, ("no", "yes"))
@@ -151,7 +149,6 @@ class Dynapse(Chip):
             configuration.layout,
             configuration.routing,
             self.fidelity if "fabric" in self.effects else "free",
-            self.engine,
         )
 
     def report(

@@ -55,10 +55,9 @@ class Fabric:
         As translated: its synapses say what a packet serves.
     layout : Layout
     routing : Routing
-    fidelity : {"event", "analytic", "free"}
-        Router stations with queues, latencies that simply add up, or no time at all.
-    engine : {"compiled", "reference"}
-        Of the fidelity ``event``.
+    fidelity : {"compiled", "reference", "analytic", "free"}
+        Router stations with queues (in Numba, or as SimPy processes), latencies that simply add
+        up, or no time at all.
     """
 
     def __init__(
@@ -68,7 +67,6 @@ class Fabric:
         layout: Layout,
         routing: Routing,
         fidelity: str,
-        engine: str,
     ) -> None:
         self.spec, self.fidelity, self.routing = spec, fidelity, routing
         self._layout = layout
@@ -76,8 +74,8 @@ class Fabric:
         words = routing.words
         self._engine: HierarchyEngine | None = None
         self._latency_ps = np.zeros(len(words), dtype=np.int64)
-        if fidelity == "event":
-            self._engine = _engine(engine, self._shape, routing)
+        if fidelity in ("compiled", "reference"):
+            self._engine = _engine(fidelity, self._shape, routing)
         elif fidelity == "analytic":
             self._latency_ps = unloaded_ps(self._shape, words)
         self._copies = np.diff(words.core_start)

@@ -29,6 +29,7 @@ from hwmodels.chips.neurocorex.formats import (
 from hwmodels.chips.neurocorex.spec import NUMBER_FORMATS, NeurocorexSpec
 from hwmodels.chips.neurocorex.uart import InputLine, Line, SimPyLine
 from hwmodels.errors import ModelError, UnsupportedError
+from hwmodels.fabric.multicore import FIDELITIES
 from hwmodels.lockstep import LockstepRun, SteppedChip
 from hwmodels.mapping import CoreLimits, Placement, mesh_graph
 from hwmodels.mapping.sequential import place_sequentially
@@ -81,7 +82,7 @@ class Neurocorex(SteppedChip):
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
-        self.fidelity = one_of("fidelity", fidelity, ("compiled", "reference", "analytic"))
+        self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.step_ms = positive("step_ms", step_ms)
         # What a run does not have is no effect: learning is in the board's own arithmetic.
         absent = {
