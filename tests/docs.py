@@ -8,7 +8,8 @@ from pathlib import Path
 from hwmodels.chips.dynapse import Dynapse
 from hwmodels.chips.loihi import Loihi
 from hwmodels.chips.neurocorex import Neurocorex
-from tests.validation import dynapse, loihi, neurocorex
+from hwmodels.chips.truenorth import TrueNorth
+from tests.validation import dynapse, loihi, neurocorex, truenorth
 from tests.validation.table import rows
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -39,9 +40,11 @@ PARTS = {
     "specifications of dynapse": lambda: specification_table(Dynapse),
     "specifications of loihi": lambda: specification_table(Loihi),
     "specifications of neurocorex": lambda: specification_table(Neurocorex),
+    "specifications of truenorth": lambda: specification_table(TrueNorth),
     "validation of dynapse": lambda: rows(dynapse.all_targets()),
     "validation of loihi": lambda: rows(loihi.all_targets()),
     "validation of neurocorex": lambda: rows(neurocorex.all_targets()),
+    "validation of truenorth": lambda: rows(truenorth.all_targets()),
 }
 
 
