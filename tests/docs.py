@@ -8,8 +8,10 @@ from pathlib import Path
 from hwmodels.chips.dynapse import Dynapse
 from hwmodels.chips.loihi import Loihi
 from hwmodels.chips.neurocorex import Neurocorex
+from hwmodels.chips.sfq import Sfq
 from hwmodels.chips.truenorth import TrueNorth
-from tests.validation import dynapse, loihi, neurocorex, truenorth
+from hwmodels.fabric.pulse_cells import library_names, load_library
+from tests.validation import dynapse, loihi, neurocorex, sfq, truenorth
 from tests.validation.table import rows
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -36,11 +38,33 @@ def specification_table(chip) -> str:
     return "\n".join(lines)
 
 
+def cell_table() -> str:
+    """All cells of all corners, with what differs between them."""
+    names = ["rsfqlib", *(name for name in library_names() if name != "rsfqlib")]
+    libraries = [load_library(name) for name in names]
+    lines = [f"| cell | {' | '.join(names)} | source |", "| --- " * (len(names) + 2) + "|"]
+    for name, cell in libraries[0].cells.items():
+        columns, sources = [], []
+        for library in libraries:
+            one = library[name]
+            dead = max((g.gap_fs for g in one.gaps if g.before == g.after), default=0)
+            dead_ps = f"{dead / 1000:g}" if dead else "-"
+            columns.append(f"{one.delay_fs / 1000:g}, {dead_ps}, {one.junctions}")
+            sources.append(f"{one.source} ({one.evidence})")
+        row = " | ".join(columns)
+        lines.append(f"| `{name}`: {cell.function} | {row} | {'; '.join(dict.fromkeys(sources))} |")
+    return "\n".join(lines)
+
+
 PARTS = {
+    "cells of sfq": cell_table,
     "specifications of dynapse": lambda: specification_table(Dynapse),
     "specifications of loihi": lambda: specification_table(Loihi),
     "specifications of neurocorex": lambda: specification_table(Neurocorex),
     "specifications of truenorth": lambda: specification_table(TrueNorth),
+    "specifications of sfq": lambda: specification_table(Sfq),
+    "validation of sfq": lambda: rows(sfq.all_targets()),
+    "soft targets of sfq": lambda: rows(sfq.soft_targets()),
     "validation of dynapse": lambda: rows(dynapse.all_targets()),
     "validation of loihi": lambda: rows(loihi.all_targets()),
     "validation of neurocorex": lambda: rows(neurocorex.all_targets()),

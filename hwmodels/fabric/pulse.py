@@ -340,7 +340,9 @@ class Netlist:
         scale = np.full(self.size, float(conditions.delays))
         if conditions.spread and conditions.delays:
             generator = np.random.default_rng((conditions.specimen, 0))
-            scale *= np.maximum(generator.normal(1.0, conditions.spread, self.size), 0.5)
+            # Cells of a row differ one from the other, so a row differs by less.
+            spread = conditions.spread / np.sqrt(np.maximum(fields["length"], 1))
+            scale *= np.maximum(generator.normal(1.0, spread), 0.5)
         scale *= 1 + DELAY_PER_BIAS * (conditions.bias - 1)
         junctions = np.array([cell.junctions for cell in self.library.cells.values()])
         thermal = self.library.thermal_fs * np.sqrt(junctions[types] * fields["length"])

@@ -35,6 +35,27 @@ def test_vogels_abbott_sustains_itself(model, low, high):
     assert min(last) > 190.0
 
 
+@pytest.mark.parametrize(
+    ("engine", "right"),
+    [
+        ("brian2", True),
+        ("sfq:synapse=stochastic:stagger_ps=14", True),
+        # Pulses of the AND's inputs meet in its merger.
+        ("sfq:synapse=stochastic", False),
+    ],
+)
+def test_xor_is_right_in_software_and_on_sfq_when_staggered(engine, right):
+    workload = load_workload("sfq_xor", [], get_engine(engine))
+    assert workload.task(workload.result)["XOR is right"] == float(right)
+
+
+def test_xor_circuits_are_swept_on_demand(capsys):
+    scenarios.module("sfq_xor").main(["--margins", "--seeds", "2"])
+    printed = capsys.readouterr().out
+    assert "stagger of 0 JTLs        none   55.1   55.1   55.1" in printed
+    assert "weight currents x 0.95" in printed
+
+
 def test_a_scenario_also_runs_by_itself():
     command = [sys.executable, "-W", "ignore", "-m", "scenarios.digits", "--images", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -42,6 +63,6 @@ def test_a_scenario_also_runs_by_itself():
 
 
 def test_every_scenario_has_a_title():
-    assert {"digits", "vogels_abbott"} <= set(scenarios.names())
+    assert {"digits", "sfq_xor", "vogels_abbott"} <= set(scenarios.names())
     for name in scenarios.names():
         assert scenarios.description(name).splitlines()[0].endswith(".")

@@ -1,6 +1,6 @@
 """Prints every validation table: ``python -m tests.validation``."""
 
-from tests.validation import dynapse, loihi, neurocorex, truenorth
+from tests.validation import dynapse, loihi, neurocorex, sfq, truenorth
 from tests.validation.table import rows
 
 
@@ -13,6 +13,10 @@ def main() -> None:
     print(rows(neurocorex.all_targets()))
     print("\n## TrueNorth-style\n")
     print(rows(truenorth.all_targets()))
+    print("\n## SFQ-style\n")
+    print(rows(sfq.all_targets()))
+    print("\nNot gated:\n")
+    print(rows(sfq.soft_targets()))
 
 
 if __name__ == "__main__":

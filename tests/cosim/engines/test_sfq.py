@@ -1,0 +1,128 @@
+"""The SFQ engine: ideal it is the reference, and every effect is only itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cosim.engines import get_engine
+from cosim.experiment import Experiment, Stage
+from hwmodels.chips.sfq import Sfq
+from hwmodels.errors import ModelError
+from tests.cosim.networks import balanced, cell, one_to_one, recorded, source, step_current
+
+
+def run(network, engine, ms, **options):
+    experiment = Experiment((Stage(network, round(ms / network.timestep_ms)),))
+    return experiment.execute(get_engine(engine, **options))
+
+
+def same_everything(a, b):
+    spikes = all(
+        np.array_equal(x.cell, y.cell) and np.array_equal(x.time_ms, y.time_ms)
+        for x, y in zip(a.spikes, b.spikes, strict=True)
+    )
+    return spikes and all(
+        np.array_equal(x.values, y.values) for x, y in zip(a.traces, b.traces, strict=True)
+    )
+
+
+@pytest.mark.parametrize("celltype", ["IF_curr_exp", "IF_cond_exp"])
+def test_without_effects_it_is_the_reference_bit_for_bit(celltype):
+    network = balanced(100, celltype=celltype)
+    reference = run(network, "brian2", 120.0)
+    ideal = run(network, "sfq", 120.0, effects="none")
+    assert len(reference.spikes[0].cell) > 50
+    assert same_everything(reference, ideal)
+    assert ideal.hardware.effects == ()
+    assert len(ideal.hardware.quantisation) == 0
+
+
+@pytest.mark.parametrize(
+    "celltype", ["IF_curr_alpha", "IF_curr_delta", "IF_cond_alpha", "Izhikevich"]
+)
+def test_any_cell_type_runs_as_exact_neurons_on_the_wiring(celltype):
+    strong = {"IF_curr_delta": 8.0, "Izhikevich": 12.0, "IF_curr_alpha": 3.0}.get(celltype, 0.08)
+    network = recorded(
+        cell(celltype, 3, "a"),
+        source([[0.0, 5.0, 9.0], [7.0], [2.0, 20.0, 30.0]]),
+        cell(celltype, 3, "b"),
+        projections=[
+            one_to_one(1, 0, strong, 6.0, n=3),
+            one_to_one(0, 2, strong, 6.0, n=3, label="q"),
+            one_to_one(2, 0, strong / 3, 6.0, n=3, label="r"),
+        ],
+        currents=[step_current(3.0, 0.4, stop=30.0)],
+    )
+    reference = run(network, "brian2", 60.0)
+    assert len(reference.spikes[0].cell) > 0
+    # All ways are shorter than the delays, so delay lines hide them.
+    wired = run(network, "sfq", 60.0, neurons="exact", effects="fabric")
+    assert same_everything(reference, wired)
+    packets = wired.hardware.packets
+    there = packets["arrive_ps"] >= 0
+    assert np.all(packets["arrive_ps"][there] > packets["inject_ps"][there])
+    assert wired.hardware.fidelity == "compiled"
+
+
+@settings(max_examples=5, deadline=None)
+@given(seed=st.integers(0, 2**16), n=st.integers(5, 50), dt=st.sampled_from([0.1, 1.0]))
+def test_delay_lines_hide_all_ways_that_are_short_enough(seed, n, dt):
+    """The wiring loses nothing by itself, whatever the network: only meetings do."""
+    network = balanced(n, seed=seed, dt=dt)
+    reference = run(network, "brian2", 40.0)
+    wired = run(network, "sfq", 40.0, effects="fabric", ps_per_ms=100_000, junctions_max=1e12)
+    assert same_everything(reference, wired)
+    assert "synaptic events lost" not in wired.counts
+
+
+def test_what_collides_is_lost_and_counted():
+    both = replace(
+        one_to_one(1, 0, 8.0, 6.0, n=1), indptr=np.array([0, 1, 2]),
+        target=np.zeros(2, dtype=np.int32), weight=np.full(2, 8.0), delay_ms=np.full(2, 6.0),
+    )  # fmt: skip
+    network = recorded(
+        cell("IF_curr_delta", 1, "a"), source([[5.0], [5.0]]), projections=[both]
+    )  # fmt: skip
+    assert len(run(network, "brian2", 20.0).spikes[0].cell) == 1
+    lost = run(network, "sfq", 20.0, neurons="exact", effects="collisions")
+    assert len(lost.spikes[0].cell) == 0
+    assert lost.counts["synaptic events lost"] == 1
+    assert lost.counts["pulses absorbed in mergers"] == 1
+    apart = run(network, "sfq", 20.0, neurons="exact", effects="collisions", stagger_ps=14)
+    assert len(apart.spikes[0].cell) == 1
+
+
+def test_a_way_longer_than_the_delay_acts_steps_later():
+    network = recorded(
+        cell("IF_curr_delta", 1, "a"), source([5.0]), projections=[one_to_one(1, 0, 20.0, 0.1)]
+    )
+    usual, late = (
+        run(network, "sfq", 20.0, neurons="exact", effects=effects)
+        for effects in ("none", "fabric")
+    )
+    # A converter's 3.5 ps are 0.14 ms at 25 ps a ms.
+    step = network.timestep_ms
+    assert late.spikes[0].time_ms - usual.spikes[0].time_ms == pytest.approx(step)
+    assert late.counts["synaptic events late"] == 1
+
+
+@pytest.mark.parametrize("effect", [e for e in Sfq.all_effects if e != "stochastic"])
+def test_every_effect_can_be_switched_on_alone(effect):
+    network = recorded(
+        cell("IF_curr_delta", 4, "a"), source([[5.0, 9.0]] * 4),
+        projections=[one_to_one(1, 0, 20.0, 3.0, n=4)],
+    )  # fmt: skip
+    alone = run(network, "sfq", 30.0, effects=effect)
+    assert alone.hardware.effects == (effect,)
+    assert len(alone.spikes[0].cell) == 8
+
+
+def test_a_cell_type_that_is_no_flux_quanta_names_the_way_out():
+    network = recorded(cell("Izhikevich", 1, "a"), source([1.0]))
+    with pytest.raises(ModelError, match=r"population 'a': Izhikevich .*neurons=exact"):
+        run(network, "sfq", 10.0)
