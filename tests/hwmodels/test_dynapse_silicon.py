@@ -30,6 +30,7 @@ from hwmodels.chips.dynapse.devices import (
 )
 from hwmodels.chips.dynapse.silicon import (
     AMPA,
+    NMDA,
     equivalent,
     silicon_cells,
     time_current_As,
@@ -71,18 +72,20 @@ def test_without_input_the_membrane_voltage_falls_by_leak_over_capacitance(spec)
     np.testing.assert_allclose(-volts / (500 * STEP_S), slope, rtol=1e-12)
 
 
-def test_the_membrane_equation_is_that_of_the_datasheet():
+@pytest.mark.parametrize("gate_nA", [0.0, SPEC.nmda_threshold_nA, 0.8])
+def test_the_membrane_equation_is_that_of_the_datasheet(gate_nA):
     """tau (1 + I_g / I) dI/dt = alpha (I_in - I_L) - I I_L / I_tau, for a tiny step."""
+    spec = replace(SPEC, nmda_threshold_nA=gate_nA)
     rng = np.random.default_rng(1)
     silicon = silicon_cells(cells(50, i_offset=rng.uniform(0, 0.3, 50)), SPEC)
     h = 1e-9
-    c = constants(silicon, SPEC, h)
+    c = constants(silicon, spec, h)
     state = resting_state(rng.uniform(0.1, 0.9, 50) * silicon.threshold)
     state.synapse[...] = rng.uniform(0, 1, (4, 50)) * 1e-10
     state.adaptation[...] = rng.uniform(0, 1, 50) * 1e-12
     was, (gaba_b, gaba_a, nmda, ampa) = state.membrane.copy(), state.synapse.copy()
     leak = silicon.leak + state.adaptation + gaba_a
-    entering = nmda + ampa - gaba_b + silicon.dc
+    entering = nmda / (1 + gate_nA * 1e-9 / was) + ampa - gaba_b + silicon.dc
     alpha = silicon.gain / silicon.leak
     slope = (alpha * (entering - leak) - was * leak / silicon.leak) / (
         c.tau_s * (1 + silicon.gain / was)
@@ -133,6 +136,7 @@ def test_an_arrival_within_a_step_leaves_exactly_what_it_would(share, tau_ms):
 @pytest.mark.parametrize("feedback", [NO_FEEDBACK, SIGMOID, POWER, GATED_POWER])
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 def test_the_compiled_loop_equals_numpy(spec, feedback):
+    spec = replace(spec, nmda_threshold_nA=0.3 * spec.threshold_nA)
     rng = np.random.default_rng(2)
     n = 60
     silicon = silicon_cells(eif(n, b=0.05, tau_refrac=0.03), spec)
@@ -154,6 +158,24 @@ def test_the_compiled_loop_equals_numpy(spec, feedback):
     assert cut == cut_too
     for a, b in zip(ours, theirs, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-24)
+
+
+def test_the_gate_makes_the_second_excitation_depend_on_the_membrane():
+    """Matched in the middle between rest and threshold: weaker below, stronger above."""
+    spec = replace(SPEC, nmda_threshold_nA=0.5 * SPEC.threshold_nA)
+    silicon = silicon_cells(cells(3), spec)
+    start = np.array([0.5, 0.75, 0.95]) * silicon.threshold
+    c = constants(silicon, spec, 1e-7)
+    grown = {}
+    for kind in (AMPA, NMDA, None):
+        state = resting_state(start)
+        if kind is not None:
+            state.synapse[kind] = silicon.weight_gain[kind] * 0.1
+        advance(state, c, 1)
+        grown[kind] = state.membrane
+    ratio = (grown[NMDA] - grown[None]) / (grown[AMPA] - grown[None])
+    gate = 1 + 0.5 * SPEC.threshold_A / start
+    np.testing.assert_allclose(ratio, gate[1] / gate, rtol=1e-4)
 
 
 # The bias generator

@@ -66,6 +66,7 @@ class Constants(NamedTuple):
     feedback_threshold: NDArray[np.float64]
     feedback_norm: NDArray[np.float64]
     feedback_power: float
+    nmda_threshold: float
     dark: float
     leak_sets_time: bool
 
@@ -101,6 +102,7 @@ def constants(
         feedback_threshold=cells.feedback_threshold,
         feedback_norm=cells.feedback_norm,
         feedback_power=spec.kappa / (spec.kappa + 1),
+        nmda_threshold=spec.nmda_threshold_nA * 1e-9,
         dark=spec.dark_pA * 1e-12,
         leak_sets_time=bool(spec.adaptation_leak_sets_time),
     )
@@ -157,11 +159,11 @@ def integrate(state, c, steps, spiked, offset_s):
             waited = state.held_s[i]
             dt = h - waited
             state.held_s[i] = 0.0
-            entering = nmda + ampa - subtracted + c.dc[i]
+            was = state.membrane[i]
+            entering = nmda / (1.0 + c.nmda_threshold / was) + ampa - subtracted + c.dc[i]
             if entering < c.dark:
                 entering = c.dark
                 floored += 1
-            was = state.membrane[i]
             leak, gain = c.leak[i], c.gain[i]
             pushed = 0.0
             if c.feedback == SIGMOID and c.feedback_gain[i] > 0.0:
@@ -216,10 +218,10 @@ def reference_step(
     dt = h - waited
     state.held_s[...] = np.where(free, 0.0, state.held_s - h)
 
-    net = mean[NMDA] + mean[AMPA] - mean[GABA_B] + c.dc
+    was = state.membrane.copy()
+    net = mean[NMDA] / (1 + c.nmda_threshold / was) + mean[AMPA] - mean[GABA_B] + c.dc
     floored = int(np.count_nonzero((net < c.dark) & free))
     net = np.maximum(net, c.dark)
-    was = state.membrane.copy()
     pushed = np.zeros(len(was))
     if c.feedback == SIGMOID:
         with np.errstate(over="ignore"):

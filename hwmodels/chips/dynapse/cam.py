@@ -1,8 +1,8 @@
 """Weights as CAM words: so many words (or levels of a word) times one current a core and type.
 
 A core has one weight current for each synapse type. Excitation has two types, AMPA and NMDA, and
-so two weights where one does not do (NMDA without its gate, at AMPA's time constant). A synapse
-of level ``m`` weighs ``m`` units: on DYNAP-SE1 it takes ``m`` words, on DYNAP-SE2 a word holds
+so two weights where one does not do (NMDA at AMPA's time constant, its gate as open as the
+specification says). A synapse of level ``m`` weighs ``m`` units: on DYNAP-SE1 it takes ``m`` words, on DYNAP-SE2 a word holds
 levels up to 15. A neuron has 64 words for all its synapses together.
 """
 

@@ -185,6 +185,7 @@ def silicon_cells(population: Population, spec: DynapseSpec) -> Silicon:
         gains[[AMPA, NMDA]] *= p["e_rev_E"] - middle_mV
         gains[[GABA_A, GABA_B]] *= middle_mV - p["e_rev_I"]
     gains[GABA_A] *= shunt
+    gains[NMDA] *= 1 + spec.nmda_threshold_nA * 1e-9 / middle
     adaptation_leak, jump = np.full(n, spec.dark_pA * 1e-12), zeros
     feedback, feedback_threshold, norm = zeros, threshold, threshold
     if exponential:

@@ -47,6 +47,7 @@ class DynapseSpec(Spec):
     rest_share: float = quantity("", "Membrane current at rest (or reset, if lower) over threshold")
     pulse_us: float = quantity("us", "Width of the pulse that a spike makes at a synapse")
     feedback_gain_nA: float = quantity("nA", "Largest current of the positive feedback")
+    nmda_threshold_nA: float = quantity("nA", "Membrane current that half opens the NMDA gate")
     adaptation_leak_sets_time: int = quantity("", "1: adaptation shortens the time constant too")
     integration_us: float = quantity("us", "Longest integration step of neurons and synapses")
 

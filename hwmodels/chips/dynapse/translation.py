@@ -312,9 +312,12 @@ def _weights(
             here = slice(network.offsets[k], network.offsets[k + 1])
             gain[:, here], native[here] = cells.weight_gain, True
             factor[:, here] = pulse_factor(written[k].synapse_leak, spec)
-        at = synapses.kind, synapses.target
-        strength = np.abs(synapses.weight) * gain[at]
+        before = gain[synapses.kind, synapses.target]
+        strength = np.abs(synapses.weight) * before
         unit = fit_levels(synapses, strength, layout, spec, "fan_in" in effects)
+        # Where that chose the other type of excitation: it has a gate to make up for.
+        at = synapses.kind, synapses.target
+        unit = unit * (gain[at] / before)
         if "bias_precision" in effects:
             made = bias_current(unit / factor[at], spec, spec.weight_bias_scale) * factor[at]
             unit = np.where(native[synapses.target], made, unit)
