@@ -22,6 +22,7 @@ from hwmodels.chips.dynapse.analogue import (
     integrate,
     resting_state,
 )
+from hwmodels.chips.dynapse.cam import faulty
 from hwmodels.chips.dynapse.devices import bias_current, draw_mismatch, pulse_factor
 from hwmodels.chips.dynapse.silicon import (
     AMPA,
@@ -335,6 +336,27 @@ def device_targets() -> list[Target]:
         Target("2.4", "CV of time constants, sigma 0.1", cv, 0.2, "", *within(0.2),
                "datasheet 2.4: four factors of 10 %")
     )  # fmt: skip
+    return targets + fault_targets()
+
+
+def fault_targets() -> list[Target]:
+    """Broken CAM entries of a chip with the density of three real ones, from a 16th of it."""
+    targets = []
+    for seed, (chip, entries) in enumerate(
+        {"orange": 66_830, "red": 100_598, "white": 158_866}.items()
+    ):
+        all_of_it = 1024 * 64 * 2048
+        spec = Dynapse(spec="dynapse2", cam_fault_density=entries / all_of_it).spec
+        word = np.repeat(np.arange(64), spec.tags)
+        tag = np.tile(np.arange(spec.tags), 64)
+        found = sum(
+            int(np.count_nonzero(faulty(np.full(len(tag), n), word, tag, spec, seed)))
+            for n in range(0, 1024, 16)
+        )
+        targets.append(
+            Target("2.3", f"bad CAM entries, density of chip {chip!r}", 16 * found, entries, "",
+                   *within(0.05), "datasheet 2.3 (HOM)")
+        )  # fmt: skip
     return targets
 
 

@@ -2,8 +2,10 @@
 
 A core has one weight current for each synapse type. Excitation has two types, AMPA and NMDA, and
 so two weights where one does not do (NMDA at AMPA's time constant, its gate as open as the
-specification says). A synapse of level ``m`` weighs ``m`` units: on DYNAP-SE1 it takes ``m`` words, on DYNAP-SE2 a word holds
-levels up to 15. A neuron has 64 words for all its synapses together.
+specification says). A synapse of level ``m`` weighs ``m`` units: on DYNAP-SE1 it takes ``m`` words,
+on DYNAP-SE2 a word holds levels up to 15. A neuron has 64 words for all its synapses together.
+
+Words may be broken: on real chips, some words never match some tags.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from hwmodels.chips.dynapse.silicon import AMPA, NMDA, synapse_type
 from hwmodels.chips.dynapse.spec import DynapseSpec
 from hwmodels.errors import CapacityError, UnsupportedError
 from hwmodels.mapping.placement import synapse_ends
+from hwmodels.mixing import mixed
 from hwmodels.network import Network
 
 #: How many levels the largest weight of a core and type is given at most, for words of one level.
@@ -245,15 +248,60 @@ def _best_levels(
     return level, unit, error
 
 
-def draw_faults(
-    synapses: Synapses, spec: DynapseSpec, density: float, seed: int
+def lost_levels(
+    synapses: Synapses,
+    tag: NDArray[np.int64],
+    neuron: NDArray[np.int64],
+    spec: DynapseSpec,
+    seed: int,
 ) -> NDArray[np.int64]:
-    """Levels that each synapse loses, since some of its words do not match their tag."""
+    """Levels that each synapse loses, since some of its words do not match its tag.
+
+    Parameters
+    ----------
+    synapses : Synapses
+        A neuron's CAM words are theirs in this order.
+    tag : int64, shape (n,)
+        That each listens to.
+    neuron : int64, shape (n,)
+        Neuron of the board whose words they are.
+    spec : DynapseSpec
+    seed : int
+        Of the chip.
+    """
     words = synapses.words(spec)
     synapse = np.repeat(np.arange(len(words)), words)
-    broken = np.random.default_rng([seed, 1]).random(len(synapse)) < density
     first = np.cumsum(words) - words
     place = np.arange(len(synapse)) - first[synapse]
+    # The number of each word in its neuron's CAM.
+    order = np.argsort(neuron[synapse], kind="stable")
+    owner = neuron[synapse][order]
+    cam = np.empty(len(synapse), dtype=np.int64)
+    cam[order] = np.arange(len(order)) - np.searchsorted(owner, owner)
+    broken = faulty(neuron[synapse], cam, tag[synapse], spec, seed)
     rest = synapses.level[synapse] - place * spec.cam_levels
     lost = np.where(broken, np.minimum(rest, spec.cam_levels), 0)
     return np.bincount(synapse, lost, len(words)).astype(np.int64)
+
+
+def faulty(
+    neuron: NDArray[np.int64],
+    word: NDArray[np.int64],
+    tag: NDArray[np.int64],
+    spec: DynapseSpec,
+    seed: int,
+) -> NDArray[np.bool_]:
+    """Which CAM words of a chip never match which tags; nothing but the chip decides it.
+
+    Parameters
+    ----------
+    neuron, word, tag : int64, shape (n,)
+        Neuron of the board, number of the word in its CAM, and tag.
+    spec : DynapseSpec
+    seed : int
+        Of the chip.
+    """
+    chip = mixed(np.array([seed & (1 << 64) - 1], dtype=np.uint64))
+    place = (neuron << 32 | word << 16 | tag).astype(np.uint64)
+    # 53 bits make a uniform number.
+    return (mixed(place ^ chip) >> np.uint64(11)) * 2.0**-53 < spec.cam_fault_density

@@ -48,6 +48,17 @@ class Routing:
         before = np.cumsum(counts) - counts
         return np.repeat(self.start[cells] - before, counts) + np.arange(int(counts.sum()))
 
+    def tags_of(self, synapses: Synapses, layout: Layout, spec: DynapseSpec) -> NDArray[np.int64]:
+        """The tag that each synapse listens to; shape (synapses,), 0 for those not there."""
+        chips = spec.columns * spec.rows
+        to = self.words.core[self.words.core_start[:-1]] // spec.cores_per_chip
+        there = np.flatnonzero(synapses.level)
+        chip = layout.core[synapses.target[there]] // spec.cores_per_chip
+        word = np.searchsorted(self.cell * chips + to, synapses.source[there] * chips + chip)
+        tags = np.zeros(len(synapses.level), dtype=np.int64)
+        tags[there] = self.tag[word]
+        return tags
+
 
 def limit_fan_out(
     network: Network,

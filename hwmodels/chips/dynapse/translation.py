@@ -20,9 +20,9 @@ from hwmodels.chip import Translation
 from hwmodels.chips.dynapse.cam import (
     Synapses,
     all_synapses,
-    draw_faults,
     fit_levels,
     limit_fan_in,
+    lost_levels,
 )
 from hwmodels.chips.dynapse.devices import (
     bias_current,
@@ -151,6 +151,12 @@ def translate(network: Network, settings: Settings) -> Translation:
     written = {k: _biases(cells, network, k, layout, settings) for k, cells in exact.items()}
     weight = _weights(network, exact, written, synapses, layout, settings, accounts)
     routing = build_routing(synapses, layout, spec, spec.hierarchy())
+    if "cam_faults" in effects:
+        tags = routing.tags_of(synapses, layout, spec)
+        neuron = layout.neuron(spec)[synapses.target]
+        lost = lost_levels(synapses, tags, neuron, spec, settings.seed)
+        weight = np.where(lost > 0, weight * (1 - lost / np.maximum(synapses.level, 1)), weight)
+        accounts.count("synapses weakened or lost by faulty CAM words", np.count_nonzero(lost))
     projections = with_weights(network, weight)
     if "delays" in effects:
         projections = _without_delays(network, projections, settings, accounts)
@@ -337,11 +343,6 @@ def _weights(
                     float(steps.max(initial=0.0)),
                 )
             )  # fmt: skip
-    if "cam_faults" in effects:
-        lost = draw_faults(synapses, spec, spec.cam_fault_density, settings.seed)
-        left = np.maximum(synapses.level, 1)
-        weight = np.where(lost > 0, weight * ((left - lost) / left), weight)
-        accounts.count("synapses weakened or lost by faulty CAM words", np.count_nonzero(lost))
     return weight
 
 

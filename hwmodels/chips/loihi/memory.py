@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from hwmodels.chips.loihi.spec import LoihiSpec
 from hwmodels.mapping.placement import LISTS, Lists, Rows
+from hwmodels.mixing import mixed
 from hwmodels.network import Network, to_delay_steps
 
 #: Bits that the format registers can name; a chip with other ones is taken at its word.
@@ -106,26 +107,27 @@ class SynapticMemory:
             delta = network.populations[projection.post].celltype == "IF_curr_delta"
             delays = to_delay_steps(projection.delay_ms, network.timestep_ms) - delta
             delay_bits = int(delays.max(initial=0)).bit_length()
-            mixed = bool(np.any(unit > 0) and np.any(unit < 0))
+            both_signs = bool(np.any(unit > 0) and np.any(unit < 0))
             weight_bits, exponent = spec.weight_bits, 0
             mantissa = np.rint(unit).astype(np.int64)
             if rounded:
                 used = int(np.bitwise_or.reduce(np.abs(mantissa), initial=0))
                 exponent = (used & -used).bit_length() - 1 if used else 0
-                weight_bits = min(weight_bits, (used >> exponent).bit_length() + mixed)
+                weight_bits = min(weight_bits, (used >> exponent).bit_length() + both_signs)
             plastic = projection.dynamics.kind != "static"
             if plastic:  # every weight may come to need all bits
                 weight_bits = spec.weight_bits
-            kind = Format(_width(weight_bits, WEIGHT_WIDTHS), delay_bits, exponent, mixed, plastic)
+            width = _width(weight_bits, WEIGHT_WIDTHS)
+            kind = Format(width, delay_bits, exponent, both_signs, plastic)
             if kind not in formats:
                 formats.append(kind)
             number = formats.index(kind)
             format_of.append(np.full(len(unit), number, dtype=np.int64))
             weight = mantissa if rounded else unit
             content.append(
-                _mixed(
+                mixed(
                     weight.astype(np.float64).view(np.uint64)
-                    ^ _mixed(delays.astype(np.uint64) * np.uint64(64) + np.uint64(number))
+                    ^ mixed(delays.astype(np.uint64) * np.uint64(64) + np.uint64(number))
                 )
             )
         return cls(
@@ -162,7 +164,7 @@ class SynapticMemory:
         stored = np.ones(len(first), dtype=bool)
         if self.sharing:
             offset = place - np.repeat(place[first], synapses)
-            same = _mixed(self.content[rows.synapse[order]] + _mixed(offset.astype(np.uint64)))
+            same = mixed(self.content[rows.synapse[order]] + mixed(offset.astype(np.uint64)))
             fixed = np.array([not f.plastic for f in self.formats])[kind[first]]
             slots, stored, words = _share(
                 np.add.reduceat(same, first), place[first], synapses, bits, offset, words, fixed
@@ -195,7 +197,7 @@ def _share(
     are 0 where a list is not shared.
     """
     lists = len(base)
-    alike = np.unique(content ^ _mixed(synapses.astype(np.uint64)), return_inverse=True)[1]
+    alike = np.unique(content ^ mixed(synapses.astype(np.uint64)), return_inverse=True)[1]
     lowest = np.full(lists, np.iinfo(np.int64).max)
     np.minimum.at(lowest, alike, base)
     window = (base - lowest[alike]) // BASES
@@ -219,11 +221,3 @@ def _share(
 def _width(bits: int, widths: Sequence[int]) -> int:
     """The smallest width that a register can name."""
     return min((width for width in widths if width >= bits), default=bits)
-
-
-def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Numbers that tell different ones apart and can be summed (SplitMix64)."""
-    z = x * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0x632BE59BD9B4E019)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
