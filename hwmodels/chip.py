@@ -26,7 +26,7 @@ from hwmodels.delivery import Inputs
 from hwmodels.errors import ModelError
 from hwmodels.mapping import Placement
 from hwmodels.network import Network
-from hwmodels.result import PACKET, HardwareReport, Result
+from hwmodels.result import ENERGY, PACKET, QUANTISATION, HardwareReport, Result
 from hwmodels.spec import Spec
 
 Progress = Callable[[int], None]
@@ -229,6 +229,12 @@ class Translation(NamedTuple):
     counts: Mapping[str, int]
     formats: Mapping[int, Any]
 
+    @classmethod
+    def of(cls, network: Network, quantisation: Sequence[tuple] = ()) -> Translation:
+        """A network that was rounded to what these rows say, without formats of its own."""
+        table = np.array(list(quantisation), dtype=QUANTISATION)
+        return cls(network, table, network.rounding(), {})
+
 
 class Run(Protocol):
     """A translated, placed network in execution; :class:`hwmodels.lockstep.LockstepRun` is one."""
@@ -336,6 +342,30 @@ class Chip(ABC):
         their other numbers, so that one can replay what the other computed.
         """
         return None
+
+    def hardware_report(self, **parts: Any) -> HardwareReport:
+        """A report of this chip.
+
+        Parameters
+        ----------
+        **parts
+            All of :class:`hwmodels.result.HardwareReport` but chip, numbers and effects; energy
+            may be a list of rows, and sources are added to what the numbers say of themselves.
+        """
+        given = parts.pop("sources", {})
+        if "energy" in parts:
+            parts["energy"] = np.array(parts["energy"], dtype=ENERGY)
+        return HardwareReport(
+            chip=self.name,
+            spec=self.spec.name,
+            effects=self.effects,
+            sources={"specification": self.spec.note, **self.caveats(), **given},
+            **parts,
+        )
+
+    def caveats(self) -> Mapping[str, str]:
+        """What of the numbers is not verified, for a report."""
+        return self.spec.caveats()
 
     @abstractmethod
     def translate(self, network: Network, since: Translation | None = None) -> Translation:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
+
+from hwmodels.network import Network
 
 
 def quantisation_row(
@@ -43,6 +47,32 @@ def quantisation_row(
         float(relative.max(initial=0)),
         0 if clipped is None else int(np.count_nonzero(clipped)),
     )
+
+
+def with_equal_levels(network: Network, levels: int) -> tuple[Network, list[tuple]]:
+    """Weights rounded to equal levels, so many of them up to the largest of each projection.
+
+    Parameters
+    ----------
+    network : Network
+    levels : int
+        Above zero; below there are as many.
+
+    Returns
+    -------
+    network : Network
+    rows : list of tuple
+        One of QUANTISATION for each projection.
+    """
+    projections, rows = [], []
+    for projection in network.projections:
+        exact = projection.weight
+        level = float(np.abs(exact).max(initial=0)) / levels
+        effective = np.rint(exact / level) * level if level else exact
+        unit = weight_unit(network.populations[projection.post].celltype)
+        rows.append(quantisation_row(projection.label, "weight", unit, exact, effective, level))
+        projections.append(replace(projection, weight=effective))
+    return replace(network, projections=tuple(projections)), rows
 
 
 def weight_unit(celltype: str) -> str:

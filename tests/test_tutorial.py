@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -103,3 +104,8 @@ def test_a_file_without_a_chip_is_one_line(content, message, tmp_path):
 def test_a_wrong_option_of_a_chip_in_a_file_names_the_nearest(bus):
     with pytest.raises(ModelError, match="the nearest is 'transfer_ns'"):
         get_engine(f"{bus}:transfer_n=3")
+
+
+def test_the_page_builds_a_chip_in_about_50_lines_of_code(bus):
+    lines = [line.strip() for line in Path(bus).read_text().splitlines()]
+    assert len([line for line in lines if line and not line.startswith(("#", '"""'))]) <= 55

@@ -25,7 +25,7 @@ from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
 from hwmodels.network import Network
-from hwmodels.result import PACKET, QUANTISATION, HardwareReport
+from hwmodels.result import PACKET, HardwareReport
 from hwmodels.spec import one_of, picoseconds
 
 _NO_PACKETS = np.empty(0, dtype=PACKET)
@@ -159,10 +159,7 @@ class Dynapse(Chip):
         spec, synapses, layout = self.spec, configuration.synapses, configuration.layout
         there = synapses.level > 0
         core = layout.core[synapses.target[there]]
-        return HardwareReport(
-            chip=self.name,
-            spec=spec.name,
-            effects=self.effects,
+        return self.hardware_report(
             fidelity=fabric.fidelity,
             mesh=(spec.columns, spec.rows),
             packets=fabric.packets,
@@ -172,7 +169,6 @@ class Dynapse(Chip):
                 np.bincount(core, synapses.words(spec)[there], layout.cores).astype(np.int64),
             ),
             energy=fabric.energy(),
-            quantisation=np.empty(0, dtype=QUANTISATION),
             step_ps=step_ps,
             step_ms=translation.network.timestep_ms,
             sources=_sources(spec),
@@ -247,10 +243,8 @@ def _placement(configuration: Configuration, spec: DynapseSpec) -> Placement:
 
 
 def _sources(spec: DynapseSpec) -> dict[str, str]:
-    """Where the numbers come from, and what of them is not verified."""
+    """What a reader of a report should know besides the numbers."""
     return {
-        "specification": spec.note,
-        **spec.caveats(),
         "static power": f"{spec.static_mW:g} mW a chip, not in the energy shown "
         f"({spec.sources.get('static_mW', ('',))[0]})",
         "spike sources": "sent by the stimulus FPGA at chip "

@@ -164,6 +164,10 @@ class Loihi(SteppedChip):
             **{name: getattr(self.spec, name) for name in NUMBER_FORMATS},
         }
 
+    def caveats(self) -> Mapping[str, str]:
+        """Left to the transport, which knows how many chips there are."""
+        return {}
+
     # A network in the chip's numbers
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:

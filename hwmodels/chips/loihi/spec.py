@@ -133,6 +133,11 @@ class LoihiSpec(Spec):
         """Cores of all its chips."""
         return self.columns * self.rows * self.cores_per_tile * self.chips
 
+    def fields_in_use(self, chips: int) -> list[str]:
+        """The fields that have a say where so many chips are in use."""
+        names = [row.field for row in self.table()]
+        return [name for name in names if chips > 1 or name not in OF_SEVERAL_CHIPS]
+
     def barrier_of(self, tiles: int, chips: tuple[int, int] = (1, 1)) -> float:
         """Hardware barrier over so many tiles of a chip and an array of chips, in ns."""
         further = chips[0] + chips[1] - 2

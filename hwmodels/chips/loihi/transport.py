@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Translation
-from hwmodels.chips.loihi.spec import OF_SEVERAL_CHIPS, LoihiSpec
+from hwmodels.chips.loihi.spec import LoihiSpec
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.multicore import CoreTimes, MulticoreTransport
 from hwmodels.mapping import Placement
-from hwmodels.result import ENERGY, QUANTISATION, HardwareReport
+from hwmodels.result import HardwareReport
 from hwmodels.spec import picoseconds
 
 if TYPE_CHECKING:
@@ -101,22 +101,17 @@ class LoihiTransport(MulticoreTransport):
         if "noise" in self._chip.effects:
             draws = steps * int(self.placement.neurons.sum())  # nothing is computed at time 0
             energy.append(("noise draws", draws, spec.noise_pJ))
-        return HardwareReport(
-            chip=self._chip.name,
-            spec=spec.name,
-            effects=self._chip.effects,
+        return self._chip.hardware_report(
             fidelity=self.fidelity,
             mesh=(spec.columns * self._array[0], spec.rows * self._array[1]),
             packets=self.packets,
             links=self.links(),
             cores=self.cores(spec.synaptic_words_per_core),
-            energy=np.array(energy, dtype=ENERGY),
-            quantisation=np.empty(0, dtype=QUANTISATION),
+            energy=energy,
             step_ps=np.array(self.step_ps[: steps + 1], dtype=np.int64),
             step_ms=self._step_ms,
             sources={
-                "specification": spec.note,
-                **spec.caveats(row.field for row in spec.table() if self._matters(row.field)),
+                **spec.caveats(spec.fields_in_use(len(self._chips))),
                 **({"chips used": self._chips_used()} if spec.chips > 1 else {}),
                 "static power": f"{spec.static_mW:g} mW a chip ({len(self._chips)} in use), not in "
                 f"the energy shown ({spec.sources.get('static_mW', ('',))[0]})",
@@ -137,10 +132,6 @@ class LoihiTransport(MulticoreTransport):
                 "synaptic memory": _memory(self.placement.lists),
             },
         )
-
-    def _matters(self, field: str) -> bool:
-        """Whether a number has a say in this run."""
-        return field not in OF_SEVERAL_CHIPS or len(self._chips) > 1
 
     def _chips_used(self) -> str:
         """Chips in use and cores on each, in words."""
