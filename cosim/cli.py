@@ -40,8 +40,10 @@ app = typer.Typer(
 )
 hardware_app = typer.Typer(help="The chips that can be compared, and their numbers.")
 scenarios_app = typer.Typer(help="Ready experiments.")
+spaces_app = typer.Typer(help="Ready spaces for cosim explore.")
 app.add_typer(hardware_app, name="hardware", no_args_is_help=True)
 app.add_typer(scenarios_app, name="scenarios", no_args_is_help=True)
+app.add_typer(spaces_app, name="spaces", no_args_is_help=True)
 
 Target = Annotated[
     str, typer.Argument(help="A PyNN script, a scenario's name, or a saved Network (.npz).")
@@ -185,7 +187,10 @@ def compare(
 @app.command()
 def explore(
     target: Target,
-    space: Annotated[Path, typer.Option(help="What may vary and what counts: a TOML file.")],
+    space: Annotated[
+        str,
+        typer.Option(help="What may vary and what counts: a TOML file or a ready space (loihi)."),
+    ],
     arguments: ScriptArguments = None,
     trials: Annotated[int | None, typer.Option(help="Candidates in all.")] = None,
     sampler: Annotated[
@@ -197,12 +202,16 @@ def explore(
     workers: Annotated[int | None, typer.Option(help="Processes; default: processors.")] = None,
     cluster: Annotated[str | None, typer.Option(help="Dask scheduler to use instead.")] = None,
     storage: Annotated[
-        str | None, typer.Option(help="Optuna storage (default: SQLite in the folder).")
+        str | None,
+        typer.Option(help="Optuna storage, or journal:///FILE (default: SQLite in the folder)."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the study and its report.")] = Path(
         "cosim-explore"
     ),
     explain: Annotated[bool, typer.Option(help="Say what each objective depends on.")] = False,
+    metrics: Annotated[
+        bool, typer.Option(help="Print the metrics that a space may name, and stop.")
+    ] = False,
     seed: Seed = None,
     duration: Duration = None,
     experiment: ExperimentNumber = None,
@@ -211,17 +220,21 @@ def explore(
 ) -> None:
     """Search for hardware that serves a workload better; resumes where it was interrupted."""
     from cosim.explore.command import explore as run_exploration
-    from cosim.explore.command import read_space
+    from cosim.explore.command import read_space, usable_metrics
 
     _set_up_logging(verbose)
     if workers is not None and workers < 1:
         raise ModelError(f"--workers must be >= 1, got {workers}")
+    _check_writable(out / "report.html" if out.exists() else out)
     read = read_space(space, trials=trials, sampler=sampler, fidelity=fidelity)
-    workload = _load(target, arguments, "brian2", seed, duration, experiment, as_json)
+    workload = _load(target, arguments, "brian2", seed, duration, experiment, as_json or metrics)
+    if metrics:
+        print("\n".join(usable_metrics(read, workload)))
+        return
     options = [("--seed", seed), ("--duration", duration), ("--experiment", experiment)]
     words = [target, *(f"{name}={value}" for name, value in options if value is not None)]
     interrupted = run_exploration(
-        workload, [*words, *(["--", *arguments] if arguments else [])], read, str(space), out,
+        workload, [*words, *(["--", *arguments] if arguments else [])], read, space, out,
         lambda label, total: _progress(label, total, unit="candidates"), _terminal(),
         workers=workers, cluster=cluster, storage=storage, explain=explain, as_json=as_json,
     )  # fmt: skip
@@ -315,6 +328,29 @@ def scenarios_show(
     print(scenarios.description(name))
     print(f"\nRun it:  cosim compare {name} --on loihi")
     print(f"Options: cosim run {name} -- --help")
+
+
+@spaces_app.command("list")
+def spaces_list(as_json: AsJson = False) -> None:
+    """All ready spaces."""
+    from cosim.explore import ready
+
+    titles = {name: ready.title(name) for name in ready.names()}
+    if as_json:
+        print(json.dumps(titles, indent=2))
+        return
+    table = Table("name", "what it varies", box=None, pad_edge=False)
+    for name, title in titles.items():
+        table.add_row(name, title)
+    _terminal().print(table)
+
+
+@spaces_app.command("show")
+def spaces_show(name: Annotated[str, typer.Argument(help="A ready space.")]) -> None:
+    """A ready space as a TOML file to copy and edit."""
+    from cosim.explore import ready
+
+    print(ready.path(name).read_text(encoding="utf-8"), end="")
 
 
 @app.command()

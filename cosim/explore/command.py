@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
-from cosim.explore import findings
+from cosim.explore import findings, ready
 from cosim.explore.evaluation import metric_names, share
 from cosim.explore.report import save_study
 from cosim.explore.search import Exploration
 from cosim.explore.space import Space
-from cosim.explore.terminal import print_study
+from cosim.explore.terminal import influence_table, print_study
 from cosim.explore.workers import DaskWorkers, LocalWorkers, Workers
 from cosim.workload import Workload
 from hwmodels.errors import ModelError
@@ -27,19 +26,24 @@ from hwmodels.errors import ModelError
 Bar = Callable[[str, int], AbstractContextManager[Callable[[int], None] | None]]
 
 
-def read_space(path: Path, **search: Any) -> Space:
-    """A space file, with what the command line says about the search instead.
+def read_space(name: str, **search: Any) -> Space:
+    """A space file or a ready space, with what the command line says about the search instead.
 
     Raises
     ------
     ModelError
         See :meth:`Space.from_toml`.
     """
-    space = Space.from_toml(path)
+    space = Space.from_toml(ready.path(name))
     changes = {name: value for name, value in search.items() if value is not None}
     changed = replace(space, **changes)
-    changed.check(str(path))
+    changed.check(name)
     return changed
+
+
+def usable_metrics(space: Space, workload: Workload) -> list[str]:
+    """Everything that objectives and constraints of a space may name."""
+    return [*metric_names(space.chip, workload), *space.parameters()]
 
 
 def explore(
@@ -66,7 +70,7 @@ def explore(
         Target and options, as typed, to repeat a trial.
     space : Space
     where : str
-        Of the space file, for messages.
+        Name of the space, for messages.
     out : Path
         Folder of all files.
     bar : callable
@@ -82,7 +86,7 @@ def explore(
         Whether to print what each objective depends on.
     as_json : bool
     """
-    space.check_metrics(metric_names(space.chip, workload), where)
+    space.check_metrics(usable_metrics(space, workload), where)
     out.mkdir(parents=True, exist_ok=True)
     file = share(workload, out)
     url = storage or f"sqlite:///{out / 'study.db'}"
@@ -143,21 +147,13 @@ def _publish(
                    "influences": [vars(i) for i in influences]}  # fmt: skip
         print(json.dumps(content, indent=2))
         return
-    print_study(exploration, rows, front, sentences if explain else [], console)
+    print_study(exploration, rows, front, sentences if explain else [], influences, console)
     if explain and influences:
-        console.print(_influence_table(influences))
+        console.print(influence_table(influences))
     if best is not None:
         console.print(f"\nbest compromise: trial {best.number}; repeat it with")
         console.print(f"  {findings.command(exploration, best, words)}", soft_wrap=True)
-        target = " ".join(words)
-        console.print(f"  cosim compare {target} --on {out / 'best.toml'}", soft_wrap=True)
+        console.print("or, from its file, with")
+        console.print(f"  {findings.comparing(words, str(out / 'best.toml'))}", soft_wrap=True)
     console.print(f"\nwritten to {out}: {', '.join(sorted(written))}")
     console.print(f"see all trials: optuna-dashboard {url}", soft_wrap=True)
-
-
-def _influence_table(influences: Sequence[findings.Influence]) -> Table:
-    table = Table("objective", "parameter", "share", "trend", box=None, pad_edge=False)
-    for i in influences:
-        trend = "" if i.trend is None else f"{i.trend:+.2f}"
-        table.add_row(i.objective, i.parameter, f"{i.share:.0%}", trend)
-    return table

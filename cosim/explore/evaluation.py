@@ -7,8 +7,10 @@ once a worker.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import logging
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -32,6 +34,8 @@ from hwmodels.lockstep import SteppedChip
 from hwmodels.network import Network, Population, Projection, SpikeTrains
 from hwmodels.replay import Recorded, RecordingNeurons
 from hwmodels.result import Result
+
+log = logging.getLogger(__name__)
 
 #: Earlier short runs that a new one must at least be compared with before it is given up.
 _ENOUGH = 8
@@ -89,6 +93,8 @@ class Job:
         Share of the duration to run first; 0 runs all of it at once.
     objectives : tuple of (str, str)
     constraints : tuple of str
+    metrics : tuple of (str, str)
+        Those of the space's own, name and formula.
     earlier : tuple of tuple
         Verdicts (see :func:`verdict`) of the short runs so far.
     """
@@ -100,6 +106,7 @@ class Job:
     short: float = 0.0
     objectives: tuple[tuple[str, str], ...] = ()
     constraints: tuple[str, ...] = ()
+    metrics: tuple[tuple[str, str], ...] = ()
     earlier: tuple[tuple[float, ...], ...] = ()
 
 
@@ -131,12 +138,16 @@ class Outcome:
 
 
 def evaluate(job: Job) -> Outcome:
-    """Evaluate one candidate; never raises for what a candidate can be blamed for."""
+    """Evaluate one candidate; never raises, so that one candidate cannot end a study."""
     started = time.perf_counter()
     try:
         outcome = _evaluated(job)
     except ModelError as error:
         outcome = Outcome(error=str(error))
+    except Exception as error:
+        log.debug("while evaluating %s", job.options, exc_info=True)
+        first = (str(error).splitlines() or [""])[0]
+        outcome = Outcome(error=f"unexpected {type(error).__name__}: {first}")
     outcome.host_s = time.perf_counter() - started
     return outcome
 
@@ -145,27 +156,28 @@ def _evaluated(job: Job) -> Outcome:
     shared = _load(job.workload)
     engine = HardwareEngine(job.chip, **job.options)
     trace = _trace_file(job, engine)
+    spikes_only = shared.experiment.with_all_spikes_recorded(traces=False)
     if trace is not None and trace.exists():
-        result = shared.experiment.execute(engine.replaying(_load_trace(str(trace))))
-        return Outcome(_metrics(shared, result), EXACT_REPLAY)
+        result = spikes_only.execute(engine.replaying(_load_trace(str(trace))))
+        return Outcome(_metrics(shared, job, result), EXACT_REPLAY)
     if job.fidelity == "replay" and trace is None:
-        everything = shared.experiment.with_all_spikes_recorded(traces=False)
-        result = everything.execute(engine.replaying(shared.result))
-        return Outcome(_metrics(shared, result), OPEN_REPLAY)
+        result = spikes_only.execute(engine.replaying(shared.result))
+        return Outcome(_metrics(shared, job, result), OPEN_REPLAY)
     short: tuple[float, ...] = ()
     if job.short:
         part = _beginning(shared.experiment, job.short)
-        metrics = _metrics(shared, part.execute(engine), score=False)
+        metrics = _metrics(shared, job, part.execute(engine), score=False)
         short = verdict(metrics, job.objectives, job.constraints)
         if _hopeless(short, job.earlier):
             return Outcome(metrics, CLOSED, given_up=True, short=short)
     if trace is None:
-        return Outcome(_metrics(shared, shared.experiment.execute(engine)), CLOSED, short=short)
+        result = shared.experiment.execute(engine)
+        return Outcome(_metrics(shared, job, result), CLOSED, short=short)
     recording = _RecordingEngine(job.chip, **job.options)
     result = shared.experiment.execute(recording)
     spikes = replace(result, traces=(), hardware=None, host_seconds=0.0)
     _write(Recorded(spikes, recording.recorder.activity), trace)
-    return Outcome(_metrics(shared, result), CLOSED, short=short)
+    return Outcome(_metrics(shared, job, result), CLOSED, short=short)
 
 
 class _RecordingEngine(HardwareEngine):
@@ -199,7 +211,7 @@ def _beginning(experiment: Experiment, share: float) -> Experiment:
     return Experiment((*kept, Stage(following.network, until)))
 
 
-def _metrics(shared: Shared, result: Result, score: bool = True) -> dict[str, float]:
+def _metrics(shared: Shared, job: Job, result: Result, score: bool = True) -> dict[str, float]:
     tasks = []
     for run in (shared.result, result):
         scored = score and shared.name in scenarios.names()
@@ -209,7 +221,20 @@ def _metrics(shared: Shared, result: Result, score: bool = True) -> dict[str, fl
         shared.result, result, shared.experiment.network,
         reference_task=tasks[0], candidate_task=tasks[1],
     )  # fmt: skip
-    return metrics_of(comparison)
+    metrics = metrics_of(comparison) | parameters_of(job.options)
+    for name, text in job.metrics:
+        with contextlib.suppress(ModelError):  # has no value here, as the latency of no packets
+            metrics[name] = float(Formula(text).value(metrics))
+    return metrics
+
+
+def parameters_of(options: Mapping[str, Any]) -> dict[str, float]:
+    """Numbers a candidate is made of, as metrics: what is bought may be minimised too."""
+    return {
+        f"parameter.{name}": float(value)
+        for name, value in options.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    }
 
 
 def verdict(

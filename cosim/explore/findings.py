@@ -18,6 +18,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import spearmanr
 
+from cosim.compare.quantities import number
 from cosim.explore.search import Exploration
 from hwmodels.errors import ModelError
 
@@ -119,9 +120,20 @@ def command(exploration: Exploration, trial: FrozenTrial, workload: Sequence[str
     """The command that repeats a trial."""
     options = exploration.space.options(trial.params)
     engine = ":".join([exploration.space.chip, *(f"{k}={v}" for k, v in options.items())])
+    return comparing(workload, engine)
+
+
+def comparing(workload: Sequence[str], engine: str) -> str:
+    """The command that compares a workload, given as typed, on some engine."""
     target, *arguments = workload
-    words = ["cosim", "compare", target, "--on", engine, *arguments]
-    return shlex.join(words)
+    return shlex.join(["cosim", "compare", target, "--on", engine, *arguments])
+
+
+def shown(value: Any) -> str:
+    """A value for people: whole numbers in full, others in three digits, words as they are."""
+    if isinstance(value, float) and not value.is_integer():
+        return number(value)
+    return f"{value:,.0f}" if isinstance(value, float) and abs(value) < 1e6 else str(value)
 
 
 def table(exploration: Exploration, workload: Sequence[str]) -> list[dict[str, Any]]:
@@ -129,17 +141,25 @@ def table(exploration: Exploration, workload: Sequence[str]) -> list[dict[str, A
     front = {t.number for t in exploration.front()}
     rows = []
     for trial in exploration.evaluated():
-        values = trial.values or [None] * len(exploration.space.objectives)
+        none = [None] * len(exploration.space.objectives)
+        values = exploration.values(trial) if trial.values else none
+        violations = trial.user_attrs.get("violations", [])
         rows.append(
             {
                 "trial": trial.number,
-                "state": _state(trial),
+                "state": _state(exploration, trial),
                 "front": trial.number in front,
                 "computed": exploration.how(trial),
                 **{f"parameter.{k}": v for k, v in trial.params.items()},
                 **{
                     f"objective.{text}": value
                     for (text, _), value in zip(exploration.space.objectives, values, strict=True)
+                },
+                **{
+                    f"violation.{constraint.text}": violation
+                    for constraint, violation in zip(
+                        exploration.space.constraints, violations, strict=False
+                    )
                 },
                 "host_s": trial.user_attrs.get("host_s"),
                 "error": trial.user_attrs.get("error", ""),
@@ -149,12 +169,12 @@ def table(exploration: Exploration, workload: Sequence[str]) -> list[dict[str, A
     return rows
 
 
-def _state(trial: FrozenTrial) -> str:
+def _state(exploration: Exploration, trial: FrozenTrial) -> str:
     if trial.state is TrialState.PRUNED:
         return "given up"
     if trial.state is TrialState.FAIL:
         return "does not run"
-    return "feasible" if all(v <= 0 for v in trial.user_attrs["violations"]) else "infeasible"
+    return "feasible" if exploration.feasible(trial) else "infeasible"
 
 
 def save_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
@@ -167,7 +187,8 @@ def save_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
     """
     if path.suffix != ".parquet":
         with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(rows[0]) if rows else ["trial"])
+            names = dict.fromkeys(name for row in rows for name in row)
+            writer = csv.DictWriter(file, fieldnames=list(names) or ["trial"])
             writer.writeheader()
             writer.writerows(rows)
         return
@@ -176,4 +197,6 @@ def save_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
         import pyarrow.parquet
     except ImportError:
         raise ModelError("Parquet needs PyArrow: pip install 'cosim[explore]'") from None
-    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(list(rows)), path)
+    names = dict.fromkeys(name for row in rows for name in row)
+    columns = {name: [row.get(name) for row in rows] for name in names}
+    pyarrow.parquet.write_table(pyarrow.table(columns), path)

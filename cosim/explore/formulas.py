@@ -1,7 +1,8 @@
 """Metrics by name, and formulas over them: what a space file minimises, and under which bounds.
 
 In: the plain values of a comparison. Out: numbers. A metric is named by its full path
-(``hardware.transport.latency_p99_ns``) or by its end, as long as that is unique.
+(``hardware.transport.latency_p99_ns``) or by its end, as long as that is unique; between
+backquotes where it is no word, since a population's label may have spaces.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ import simpleeval
 from cosim.compare import Comparison
 from hwmodels.errors import ModelError
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
+#: A name as it is, or between backquotes, for a population whose label is no name.
+_NAME = re.compile(r"`[^`]+`|(?<![\w.])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*")
 _FUNCTIONS = {
     "abs": abs, "min": min, "max": max, "round": round, "floor": math.floor, "ceil": math.ceil,
     "sqrt": math.sqrt, "log": math.log, "log2": math.log2, "log10": math.log10,
@@ -59,8 +61,9 @@ def full_name(name: str, known: Sequence[str], where: str) -> str:
     if name in known:
         return name
     ends = [path for path in known if path.endswith(f".{name}")]
-    # Of the whole network unless a population is named.
-    ends = [path for path in ends if not path.startswith("populations.")] or ends
+    # Of the whole network unless a population is named; measured unless nothing else is called so.
+    for less in ("populations.", "parameter."):
+        ends = [path for path in ends if not path.startswith(less)] or ends
     if len(ends) == 1:
         return ends[0]
     if ends:
@@ -79,7 +82,17 @@ class Formula:
 
     def names(self) -> list[str]:
         """Everything in it that is neither a number nor a function."""
+        return [n.strip("`") for n in self._written()]
+
+    def _written(self) -> list[str]:
+        """The names as they stand, backquotes included."""
         return [n for n in dict.fromkeys(_NAME.findall(self.text)) if n not in _WORDS]
+
+    def _plain(self) -> tuple[str, dict[str, str]]:
+        """The expression with plain identifiers in place of names, and what these stand for."""
+        short = {name: f"value_{i}" for i, name in enumerate(self._written())}
+        text = _NAME.sub(lambda match: short.get(match[0], match[0]), self.text)
+        return text, {plain: name.strip("`") for name, plain in short.items()}
 
     def check(self, known: Sequence[str], where: str) -> None:
         """See that it can be computed from ``known`` names.
@@ -90,7 +103,7 @@ class Formula:
             When it is not an expression, or uses an unknown name.
         """
         try:
-            ast.parse(self.text, mode="eval")
+            ast.parse(self._plain()[0], mode="eval")
         except SyntaxError:
             raise ModelError(f"{where}: {self.text!r} is not an expression") from None
         for name in self.names():
@@ -105,13 +118,15 @@ class Formula:
             When a name has no value here, or the computation fails.
         """
         keys = [*values]
-        short = {name: f"value_{i}" for i, name in enumerate(self.names())}
-        found = {short[name]: values[full_name(name, keys, self.text)] for name in short}
-        text = _NAME.sub(lambda match: short.get(match[0], match[0]), self.text)
+        text, short = self._plain()
+        found = {plain: values[full_name(name, keys, self.text)] for plain, name in short.items()}
         try:
-            return simpleeval.simple_eval(text, names=found, functions=_FUNCTIONS)
+            value = simpleeval.simple_eval(text, names=found, functions=_FUNCTIONS)
         except (simpleeval.InvalidExpression, ArithmeticError, TypeError, ValueError) as error:
             raise ModelError(f"{self.text}: {error}") from None
+        if isinstance(value, float) and math.isnan(value):
+            raise ModelError(f"{self.text}: not a number here")
+        return value
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from cosim.compare import drawing
 from cosim.compare.report import environment
-from cosim.explore.findings import Influence
+from cosim.explore.findings import Influence, shown
 from cosim.explore.search import Exploration
 
 #: Pairs of objectives that are drawn, and errors that are listed.
@@ -54,14 +54,15 @@ def save_study(
         else "No candidate meets all constraints",
         sentences=sentences,
         pictures=pictures,
-        objectives=[f"{text} ({direction})" for text, direction in space.objectives],
+        objectives=space.objectives,
         parameters=names,
         best=best.number if best else None,
         front=[
             {
                 "trial": t.number,
-                "objectives": exploration.values(t),
-                "parameters": [t.params[name] for name in names],
+                "cells": [
+                    shown(v) for v in (*exploration.values(t), *(t.params[n] for n in names))
+                ],
                 "computed": exploration.how(t),
             }
             for t in front
@@ -85,6 +86,7 @@ def _searched(exploration: Exploration) -> list[tuple[str, str]]:
         else:
             low, high = d.content
             rows.append((d.name, f"{low} to {high}" + (", logarithmic" if d.log else "")))
+    rows += [(name, f"= {text}") for name, text in space.metrics]
     rows += [(direction, text) for text, direction in space.objectives]
     rows += [("subject to", c.text) for c in space.constraints]
     rows.append(("sampler", f"{space.sampler}, seed {space.seed}"))
@@ -97,31 +99,39 @@ def _complete(exploration: Exploration) -> list[FrozenTrial]:
     return [t for t in exploration.evaluated() if t.state is TrialState.COMPLETE]
 
 
+def _feasible(exploration: Exploration) -> list[FrozenTrial]:
+    return [t for t in exploration.evaluated() if exploration.feasible(t)]
+
+
 def _scatter(
     exploration: Exploration, front: Sequence[FrozenTrial], a: int, b: int
 ) -> drawing.Picture:
     """All candidates in the plane of two objectives."""
-    texts = [text for text, _ in exploration.space.objectives]
+    objectives = exploration.space.objectives
     figure, axes = drawing.new_figure(wide=False, height=3.4)
     complete = _complete(exploration)
-    feasible = [t for t in complete if all(v <= 0 for v in t.user_attrs["violations"])]
-    broken = [t for t in complete if t not in feasible]
+    values = {t.number: exploration.values(t) for t in complete}
+    feasible = _feasible(exploration)
+    broken = [t for t in complete if not exploration.feasible(t)]
     for trials, style in (
         (broken, {"marker": "x", "color": drawing.BOTH, "label": "breaks a constraint"}),
         (feasible, {"marker": "o", "color": drawing.REFERENCE, "label": "feasible"}),
         (front, {"marker": "D", "color": drawing.CANDIDATE, "label": "front"}),
     ):
         if trials:
-            axes.scatter([t.values[a] for t in trials], [t.values[b] for t in trials],
+            axes.scatter([values[t.number][a] for t in trials],
+                         [values[t.number][b] for t in trials],
                          s=18, linewidths=0.8, **style)  # fmt: skip
     for axis, index in ((axes.xaxis, a), (axes.yaxis, b)):
-        values = [t.values[index] for t in complete]
-        if values and min(values) > 0 and max(values) > 30 * min(values):
+        along = [value[index] for value in values.values()]
+        if along and min(along) > 0 and max(along) > 30 * min(along):
             axis.axes.set(**{f"{axis.axis_name}scale": "log"})
-    axes.set(xlabel=texts[a], ylabel=texts[b])
-    axes.legend()
+    labels = [f"{text} ({direction})" for text, direction in objectives]
+    axes.set(xlabel=labels[a], ylabel=labels[b])
+    if complete:
+        axes.legend()
     return drawing.finish(
-        figure, f"{texts[b]} against {texts[a]}",
+        figure, f"{objectives[b][0]} against {objectives[a][0]}",
         "Each mark is a candidate; those of the front are beaten by none in all objectives.",
     )  # fmt: skip
 
@@ -129,14 +139,12 @@ def _scatter(
 def _progress(exploration: Exploration) -> drawing.Picture:
     """The best of each objective as the search went on, relative to its first value."""
     figure, axes = drawing.new_figure(wide=False, height=3.4)
-    feasible = [
-        t for t in _complete(exploration) if all(v <= 0 for v in t.user_attrs["violations"])
-    ]
+    feasible = _feasible(exploration)
     for index, (text, direction) in enumerate(exploration.space.objectives):
         better = min if direction == "minimise" else max
         course: list[float] = []
         for trial in feasible:
-            value = trial.values[index]
+            value = exploration.values(trial)[index]
             course.append(better(course[-1], value) if course else value)
         if course and course[0]:
             axes.step([t.number for t in feasible], [value / course[0] for value in course],

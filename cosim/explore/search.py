@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -41,7 +43,8 @@ class Exploration:
     workload : Path
         File of :func:`cosim.explore.evaluation.share`.
     storage : str
-        An Optuna storage, such as ``sqlite:///study.db``.
+        An Optuna storage, such as ``sqlite:///study.db``; ``journal:///study.log`` is a file that
+        several machines may share.
     name : str
         Of the workload, for people.
 
@@ -55,12 +58,10 @@ class Exploration:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = space
         self.workload = workload
-        sampler = _sampler(space)
         identity = f"{space.identity[:8]}-{workload.stem.removeprefix('workload-')[:8]}"
         try:
             self.study = optuna.create_study(
-                storage=storage,
-                sampler=sampler,
+                storage=_storage(storage),
                 study_name=f"{name} on {space.chip} {identity}",
                 directions=[_DIRECTION[direction] for _, direction in space.objectives],
                 load_if_exists=True,
@@ -69,6 +70,12 @@ class Exploration:
             first = str(error).splitlines()[0]
             raise ModelError(f"cannot open the study in {storage}: {first}") from None
         self._claim()
+        # Another seed after an interruption, or the sampler would propose the same again.
+        begun = len(self.study.get_trials(deepcopy=False))
+        self.study.sampler = _sampler(space, space.seed + begun)
+        self._grid: Iterator[dict[str, Any]] = iter(())
+        if space.sampler == "grid":
+            self._grid = space.grid()
         with warnings.catch_warnings():
             # Experimental in name for years; the dashboard shows what it is told here.
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
@@ -80,17 +87,11 @@ class Exploration:
 
     def _claim(self) -> None:
         """See that no living process works on this study, and say that this one does."""
+        host, own = platform.node(), os.getpid()
         owner = self.study.user_attrs.get("owner")
-        if owner and owner[0] == os.uname().nodename and owner[1] != os.getpid():
-            try:
-                os.kill(owner[1], 0)
-            except ProcessLookupError:
-                pass
-            except PermissionError:
-                owner = None
-            else:
-                raise ModelError(f"another exploration of this study is running (pid {owner[1]})")
-        self.study.set_user_attr("owner", [os.uname().nodename, os.getpid()])
+        if owner and owner[0] == host and owner[1] != own and _started(owner[1]) == owner[2]:
+            raise ModelError(f"another exploration of this study is running (pid {owner[1]})")
+        self.study.set_user_attr("owner", [host, own, _started(own)])
 
     def release(self) -> None:
         """Let others work on the study."""
@@ -115,7 +116,7 @@ class Exploration:
                 if progress is not None:
                     progress(min(done, trials), trials)
                 while len(under_way) < workers.count and done + len(under_way) < trials:
-                    trial = waiting.pop(0) if waiting else self._ask()
+                    trial = waiting.pop(0) if waiting else self._ask(under_way)
                     if trial is None or repeated > _EXHAUSTED:
                         break
                     if self._repeats(trial, under_way):
@@ -143,22 +144,48 @@ class Exploration:
                 future.cancel()
 
     def confirm(self, workers: Workers) -> int:
-        """Compute those of the front in a closed loop that were only replayed; returns how many."""
-        doubtful = [t for t in self.front() if t.user_attrs["fidelity"] == OPEN_REPLAY]
-        doubtful = [t for t in doubtful if self.confirmed(t) is None]
-        futures = {workers.submit(self._job(t, fidelity="closed")): t for t in doubtful}
-        for future in wait(futures).done:
-            metrics = future.result().metrics
-            self.study.set_user_attr(f"confirmed {futures[future].number}", metrics)
-        return len(doubtful)
+        """Compute the front in a closed loop where it was only replayed; returns how many.
 
-    def _ask(self) -> Trial | None:
+        Whoever is worse than the replay promised makes room for others, which are then computed
+        too, until all of the front are.
+        """
+        computed = 0
+        while True:
+            doubtful = [
+                t
+                for t in self.front()
+                if t.user_attrs["fidelity"] == OPEN_REPLAY and self.confirmed(t) is None
+            ]
+            if not doubtful:
+                return computed
+            under_way: dict[Future[Outcome], tuple[FrozenTrial, Job, int]] = {}
+            for trial in doubtful:
+                job = self._job(trial, fidelity="closed")
+                under_way[workers.submit(job)] = (trial, job, 1)
+            while under_way:
+                for future in wait(under_way, return_when=FIRST_COMPLETED).done:
+                    trial, job, attempt = under_way.pop(future)
+                    lost = future.exception()
+                    if lost is not None and workers.lost(lost) and attempt < ATTEMPTS:
+                        under_way[workers.submit(job)] = (trial, job, attempt + 1)
+                        continue
+                    if lost is not None and not workers.lost(lost):
+                        raise lost
+                    metrics = {} if lost is not None else future.result().metrics
+                    self.study.set_user_attr(f"confirmed {trial.number}", metrics)
+                    computed += 1
+
+    def _ask(self, under_way: Mapping[Any, tuple[Trial, Job, int]]) -> Trial | None:
+        """A new candidate; None when a grid is used up."""
+        queued = self.study.get_trials(deepcopy=False, states=(TrialState.WAITING,))
+        if self.space.sampler == "grid" and not queued:
+            taken = {*self._known, *(_key(t.params) for t, _, _ in under_way.values())}
+            point = next((p for p in self._grid if _key(p) not in taken), None)
+            if point is None:
+                return None
+            self.study.enqueue_trial(point)
         trial = self.study.ask()
-        try:
-            self.space.suggest(trial)
-        except RuntimeError:  # a grid that is used up
-            self._discard(trial)
-            return None
+        self.space.suggest(trial)
         trial.set_user_attr("asked", True)
         return trial
 
@@ -197,7 +224,9 @@ class Exploration:
 
     def _job(self, trial: Trial | FrozenTrial, fidelity: str | None = None) -> Job:
         space = self.space
-        earlier = [t.user_attrs["short"] for t in self.finished() if t.user_attrs.get("short")]
+        earlier: list[Any] = []
+        if space.short:
+            earlier = [t.user_attrs["short"] for t in self.finished() if t.user_attrs.get("short")]
         return Job(
             workload=str(self.workload),
             chip=space.chip,
@@ -206,6 +235,7 @@ class Exploration:
             short=space.short,
             objectives=space.objectives,
             constraints=tuple(c.text for c in space.constraints),
+            metrics=space.metrics,
             earlier=tuple(tuple(short) for short in earlier),
         )
 
@@ -241,23 +271,29 @@ class Exploration:
     def front(self) -> list[FrozenTrial]:
         """Feasible trials that no other feasible one beats, by number."""
         signs = [1 if direction == "minimise" else -1 for _, direction in self.space.objectives]
-        feasible = [
-            (t, [sign * value for sign, value in zip(signs, t.values, strict=True)])
-            for t in self.evaluated()
-            if t.state is TrialState.COMPLETE and all(v <= 0 for v in t.user_attrs["violations"])
-        ]
-        front: list[FrozenTrial] = []
-        kept: list[list[float]] = []
-        for trial, own in feasible:
-            # Of equals the first one stands for all.
-            if own in kept or any(
-                theirs != own and all(a <= b for a, b in zip(theirs, own, strict=True))
-                for _, theirs in feasible
-            ):
-                continue
-            front.append(trial)
-            kept.append(own)
+        feasible = [t for t in self.evaluated() if self.feasible(t)]
+        values = np.array([self.values(t) for t in feasible]).reshape(-1, len(signs)) * signs
+        # Of equals the first one stands for all.
+        _, first = np.unique(values, axis=0, return_index=True)
+        front = []
+        for index in sorted(first):
+            no_worse = np.all(values <= values[index], axis=1)
+            if not np.any(no_worse & np.any(values < values[index], axis=1)):
+                front.append(feasible[index])
         return front
+
+    def feasible(self, trial: FrozenTrial) -> bool:
+        """Whether a trial runs and meets all constraints, in a closed loop where there was one."""
+        if trial.state is not TrialState.COMPLETE:
+            return False
+        metrics = self.confirmed(trial)
+        if metrics is None:
+            return all(v <= 0 for v in trial.user_attrs["violations"])
+        try:
+            self.space.values(metrics)
+            return all(c.violation(metrics) <= 0 for c in self.space.constraints)
+        except ModelError:
+            return False
 
     def confirmed(self, trial: FrozenTrial) -> Mapping[str, float] | None:
         """Metrics of a replayed trial that was computed in a closed loop afterwards."""
@@ -266,7 +302,10 @@ class Exploration:
     def values(self, trial: FrozenTrial) -> list[float]:
         """Objectives of a trial, from a closed loop where there was one."""
         metrics = self.confirmed(trial)
-        return list(trial.values) if metrics is None else self.space.values(metrics)
+        try:
+            return self.space.values(metrics) if metrics else list(trial.values)
+        except ModelError:  # an objective that the closed loop leaves without a value
+            return list(trial.values)
 
     def how(self, trial: FrozenTrial) -> str:
         """How the spikes of a trial came about."""
@@ -278,16 +317,42 @@ def _key(parameters: Mapping[str, Any]) -> str:
     return json.dumps(parameters, sort_keys=True)
 
 
-def _sampler(space: Space) -> optuna.samplers.BaseSampler:
+def _storage(url: str) -> Any:
+    """What Optuna takes for a storage; a journal is no URL to it."""
+    if not url.startswith("journal://"):
+        return url
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    # As with sqlite:///, a path follows that is absolute where it begins with another slash.
+    return JournalStorage(JournalFileBackend(url.removeprefix("journal://").removeprefix("/")))
+
+
+def _started(pid: int) -> str | None:
+    """When a process started, in the system's own count; None where it is not there.
+
+    Numbers of processes are used again, the pair of both is not.
+    """
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        pass
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    except OSError:
+        return ""  # no such table on this system
+
+
+def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
     kind = space.sampler
     if kind == "auto":
         kind = "tpe" if len(space.objectives) == 1 else "nsga2"
     population = min(50, max(8, space.trials // 8))
-    if kind == "grid":
-        return optuna.samplers.GridSampler(space.grid(), seed=space.seed)
-    if kind == "random":
-        return optuna.samplers.RandomSampler(seed=space.seed)
+    if kind in ("grid", "random"):  # the points of a grid are enqueued one by one
+        return optuna.samplers.RandomSampler(seed=seed)
     if kind == "tpe":
-        return optuna.samplers.TPESampler(seed=space.seed, multivariate=True, constant_liar=True)
+        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
     of = optuna.samplers.NSGAIISampler if kind == "nsga2" else optuna.samplers.NSGAIIISampler
-    return of(seed=space.seed, population_size=population)
+    return of(seed=seed, population_size=population)

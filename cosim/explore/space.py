@@ -1,9 +1,10 @@
 """The space of an exploration: dimensions, objectives and constraints, read from a TOML file.
 
-Any field of the chip's specification and any of its options can be a dimension::
+Any field of the chip's specification and any of its options can be a dimension; an expression is
+over other dimensions, what is fixed, and the remaining fields of the specification::
 
     chip = "loihi"
-    minimise = ["energy_uJ", "step_median_us"]
+    minimise = ["energy_uJ", "step_median_us", "buffers"]
     subject_to = ["abs(rate_relative_error) < 0.05", "step_max_us < 1000"]
 
     [fixed]
@@ -11,9 +12,13 @@ Any field of the chip's specification and any of its options can be a dimension:
 
     [dimensions]
     compartments_per_core = { integer = [64, 1024], log = true }
+    mapper = { choice = ["sequential", "traffic"] }
     columns = { choice = [2, 4, 8] }
     rows = { expression = "columns / 2" }
     hop_ew_ns = { real = [1.0, 20.0], log = true }
+
+    [metrics]
+    buffers = "columns * rows * link_buffer_packets"
 
     [search]
     sampler = "nsga2"
@@ -22,19 +27,22 @@ Any field of the chip's specification and any of its options can be a dimension:
 
 from __future__ import annotations
 
-import difflib
 import hashlib
-import itertools
 import json
+import math
+import random
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import optuna
 
 from cosim.engines.hardware import HardwareEngine, option_names
+from cosim.explore.dimensions import Dimension, check_known, read_dimension
 from cosim.explore.formulas import Constraint, Formula
 from hwmodels.chips import chip_class
 from hwmodels.errors import ModelError
@@ -42,62 +50,10 @@ from hwmodels.spec import one_of
 
 SAMPLERS = ("auto", "grid", "random", "tpe", "nsga2", "nsga3")
 FIDELITIES = ("auto", "closed", "replay")
-_KINDS = ("choice", "integer", "real", "expression")
-_KEYS = ("chip", "minimise", "maximise", "subject_to", "fixed", "dimensions", "search")
+_KEYS = ("chip", "minimise", "maximise", "subject_to", "fixed", "dimensions", "metrics", "search")
 _SEARCH = ("sampler", "trials", "seed", "short", "fidelity")
-
-
-@dataclass(frozen=True)
-class Dimension:
-    """One thing that varies.
-
-    Attributes
-    ----------
-    name : str
-        A field of the specification or an option of the chip.
-    kind : {"choice", "integer", "real", "expression"}
-    content : tuple or Formula
-        The choices, the two ends (both included), or what to compute from other dimensions.
-    log : bool
-        Whether to search on a logarithmic scale.
-    step : float or None
-        Between values.
-    """
-
-    name: str
-    kind: str
-    content: Any
-    log: bool = False
-    step: float | None = None
-
-    def suggest(self, trial: optuna.Trial) -> Any:
-        """A value proposed by the sampler."""
-        if self.kind == "choice":
-            return trial.suggest_categorical(self.name, self.content)
-        low, high = self.content
-        if self.kind == "integer":
-            return trial.suggest_int(self.name, low, high, step=int(self.step or 1), log=self.log)
-        return trial.suggest_float(self.name, low, high, step=self.step, log=self.log)
-
-    def grid(self) -> list[Any]:
-        """Every value, for an exhaustive search.
-
-        Raises
-        ------
-        ModelError
-            For a range of reals without a step.
-        """
-        if self.kind == "choice":
-            return list(self.content)
-        low, high = self.content
-        if self.kind == "real" and self.step is None:
-            raise ModelError(f"{self.name}: a grid needs a step, or a choice of values")
-        step = self.step or 1
-        if self.log:
-            return sorted({low * 2**k for k in itertools.takewhile(
-                lambda k: low * 2**k <= high, itertools.count())} | {high})  # fmt: skip
-        count = int((high - low) / step + 1e-9) + 1
-        return [type(low)(low + k * step) for k in range(count)]
+#: Candidates drawn to see whether a value is of any use.
+_DRAWN = 64
 
 
 @dataclass(frozen=True)
@@ -114,6 +70,8 @@ class Space:
     constraints : tuple of Constraint
     fixed : mapping
         Options and fields that do not vary.
+    metrics : tuple of (str, str)
+        Further metrics by name: formulas over those of the comparison and over parameters.
     sampler : {"auto", "grid", "random", "tpe", "nsga2", "nsga3"}
     trials : int
     seed : int
@@ -130,6 +88,7 @@ class Space:
     objectives: tuple[tuple[str, str], ...]
     constraints: tuple[Constraint, ...] = ()
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    metrics: tuple[tuple[str, str], ...] = ()
     sampler: str = "auto"
     trials: int = 100
     seed: int = 0
@@ -157,17 +116,17 @@ class Space:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], where: str = "space") -> Space:
         """The same from plain values; see :meth:`from_toml`."""
-        _known(content, _KEYS, where)
+        check_known(content, _KEYS, where)
         if "chip" not in content:
             raise ModelError(f'{where}: chip is missing; for instance chip = "loihi"')
         chip = str(content["chip"])
         names = option_names(chip_class(chip))
         fixed = _table(content, "fixed", where)
-        _known(fixed, names, f"{where}: fixed")
+        check_known(fixed, names, f"{where}: fixed")
         dimensions = _table(content, "dimensions", where)
         if not dimensions:
             raise ModelError(f"{where}: there is no dimension, so nothing to explore")
-        _known(dimensions, names, f"{where}: dimensions")
+        check_known(dimensions, names, f"{where}: dimensions")
         for name in dimensions:
             if name in fixed:
                 raise ModelError(f"{where}: {name} is both fixed and a dimension")
@@ -184,13 +143,14 @@ class Space:
             except SyntaxError:
                 raise ModelError(f"{where}: {direction}: {text!r} is not an expression") from None
         search = _table(content, "search", where)
-        _known(search, _SEARCH, f"{where}: search")
+        check_known(search, _SEARCH, f"{where}: search")
         space = cls(
             chip=chip,
-            dimensions=tuple(_dimension(n, d, where) for n, d in dimensions.items()),
+            dimensions=tuple(read_dimension(n, d, where) for n, d in dimensions.items()),
             objectives=tuple(objectives),
             constraints=tuple(Constraint(t) for t in _texts(content, "subject_to", where)),
             fixed=dict(fixed),
+            metrics=tuple((n, str(t)) for n, t in _table(content, "metrics", where).items()),
             **search,
         )
         space.check(where)
@@ -204,12 +164,19 @@ class Space:
         ModelError
             When something does not, in a line that begins with ``where``.
         """
-        free = [d.name for d in self.dimensions if d.kind != "expression"]
-        for dimension in self.dimensions:
-            if dimension.kind == "expression":
-                dimension.content.check(free, f"{where}: {dimension.name}")
-        if not free:
+        if not self.free:
             raise ModelError(f"{where}: every dimension is an expression, so nothing varies")
+        computed = {d.name: d.content for d in self.dimensions if d.kind == "expression"}
+        fields = [f.name for f in chip_class(self.chip).spec_type.quantities()]
+        known = dict.fromkeys([*(d.name for d in self.dimensions), *self.fixed, *fields])
+        for name, formula in computed.items():
+            formula.check([k for k in known if k != name], f"{where}: {name}")
+        try:
+            self._order  # noqa: B018
+        except CycleError as error:
+            raise ModelError(
+                f"{where}: expressions wait for each other: {' -> '.join(error.args[1])}"
+            ) from None
         one_of(f"{where}: search.sampler", self.sampler, SAMPLERS)
         one_of(f"{where}: search.fidelity", self.fidelity, FIDELITIES)
         if not isinstance(self.trials, int) or self.trials < 1:
@@ -222,6 +189,24 @@ class Space:
             )
         if self.sampler == "grid":
             self.grid()
+        self._check_values(where)
+
+    def _check_values(self, where: str) -> None:
+        """See that each choice and each end of a range is of use to some candidate."""
+        rng = random.Random(0)
+        for dimension in self.free:
+            for value in dimension.ends():
+                for _ in range(_DRAWN):
+                    drawn = {d.name: d.draw(rng) for d in self.free} | {dimension.name: value}
+                    try:
+                        self.engine(drawn)
+                        break
+                    except ModelError as error:
+                        refused = str(error)
+                else:
+                    raise ModelError(
+                        f"{where}: no candidate works with {dimension.name} = {value}: {refused}"
+                    )
 
     def check_metrics(self, known: Sequence[str], where: str) -> None:
         """See that objectives and constraints use metrics that there are.
@@ -231,18 +216,66 @@ class Space:
         ModelError
             For an unknown name, with the nearest one.
         """
+        known = [*known]
+        for name, text in self.metrics:
+            if name in known or not name.isidentifier():
+                raise ModelError(f"{where}: metrics: {name!r} must be a new name, of one word")
+            Formula(text).check(known, f"{where}: {name}")
+            known.append(name)
         for text, direction in self.objectives:
             Formula(text).check(known, f"{where}: {direction}")
         for constraint in self.constraints:
             constraint.check(known, f"{where}: subject_to")
 
-    def grid(self) -> dict[str, list[Any]]:
-        """All values of all free dimensions."""
-        return {d.name: d.grid() for d in self.dimensions if d.kind != "expression"}
+    @property
+    def free(self) -> list[Dimension]:
+        """Dimensions that are no expressions."""
+        return [d for d in self.dimensions if d.kind != "expression"]
+
+    def grid(self) -> Iterator[dict[str, Any]]:
+        """All candidates, or so many of them as there are to be trials, drawn evenly.
+
+        Raises
+        ------
+        ModelError
+            For a range of reals without a step.
+        """
+        axes = [d.grid() for d in self.free]
+        size = math.prod(map(len, axes))
+        chosen: Sequence[int] = range(size)
+        if size > self.trials:
+            chosen = random.Random(self.seed).sample(chosen, self.trials)
+        return (self._point(axes, index) for index in chosen)
+
+    def _point(self, axes: Sequence[Sequence[Any]], index: int) -> dict[str, Any]:
+        point = {}
+        for dimension, axis in zip(self.free, axes, strict=True):
+            index, place = divmod(index, len(axis))
+            point[dimension.name] = axis[place]
+        return point
+
+    def parameters(self) -> list[str]:
+        """Metrics that say what a candidate is made of, for what costs by itself."""
+        numbers = [k for k, v in self.fixed.items() if isinstance(v, (int, float))]
+        numbers += [
+            d.name
+            for d in self.dimensions
+            if d.kind != "choice" or all(isinstance(c, (int, float)) for c in d.content)
+        ]
+        return [f"parameter.{name}" for name in numbers]
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Let the sampler propose values of all free dimensions."""
-        return {d.name: d.suggest(trial) for d in self.dimensions if d.kind != "expression"}
+        return {d.name: d.suggest(trial) for d in self.free}
+
+    @cached_property
+    def _order(self) -> list[Dimension]:
+        """Expressions, each after those it depends on."""
+        computed = {d.name: d for d in self.dimensions if d.kind == "expression"}
+        graph = {
+            name: [n for n in d.content.names() if n in computed] for name, d in computed.items()
+        }
+        return [computed[name] for name in TopologicalSorter(graph).static_order()]
 
     def options(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """Options of the chip for one candidate: fixed, proposed and computed.
@@ -252,10 +285,16 @@ class Space:
         ModelError
             When an expression has no value for this candidate.
         """
-        computed = {
-            d.name: d.content.value(parameters) for d in self.dimensions if d.kind == "expression"
-        }
-        return {**self.fixed, **parameters, **computed}
+        options = {**self.fixed, **parameters}
+        if self._order:
+            given = {**_fields(self.chip, options.get("spec")), **options}
+            for dimension in self._order:
+                given[dimension.name] = dimension.content.value(given)
+            for dimension in self._order:
+                value = given[dimension.name]
+                whole = isinstance(value, float) and value.is_integer()
+                options[dimension.name] = int(value) if whole else value
+        return options
 
     def engine(self, parameters: Mapping[str, Any]) -> HardwareEngine:
         """The candidate's hardware.
@@ -286,47 +325,17 @@ class Space:
             self.objectives,
             [c.text for c in self.constraints],
             dict(self.fixed),
+            self.metrics,
             self.fidelity,
         ]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def _dimension(name: str, table: Any, where: str) -> Dimension:
-    here = f"{where}: {name}"
-    if not isinstance(table, Mapping):
-        raise ModelError(f"{here}: must be a table such as {{ integer = [1, 8] }}, got {table!r}")
-    _known(table, (*_KINDS, "log", "step"), here)
-    kinds = [kind for kind in _KINDS if kind in table]
-    if len(kinds) != 1:
-        raise ModelError(f"{here}: needs exactly one of {', '.join(_KINDS)}")
-    kind, content = kinds[0], table[kinds[0]]
-    log, step = bool(table.get("log", False)), table.get("step")
-    if kind == "expression":
-        return Dimension(name, kind, Formula(str(content)))
-    if not isinstance(content, list) or not content:
-        raise ModelError(f"{here}: {kind} must be a list, got {content!r}")
-    if kind == "choice":
-        return Dimension(name, kind, tuple(content))
-    types: Any = int if kind == "integer" else (int, float)
-    if len(content) != 2 or not all(
-        isinstance(end, types) and not isinstance(end, bool) for end in content
-    ):
-        raise ModelError(f"{here}: {kind} must be [lowest, highest], got {content!r}")
-    low, high = (int(e) if kind == "integer" else float(e) for e in content)
-    if low > high:
-        raise ModelError(f"{here}: {low} is above {high}")
-    if log and (low <= 0 or step is not None):
-        raise ModelError(f"{here}: a logarithmic range begins above 0 and has no step")
-    if step is not None and not (isinstance(step, (int, float)) and step > 0):
-        raise ModelError(f"{here}: step must be > 0, got {step!r}")
-    return Dimension(name, kind, (low, high), log, step)
-
-
-def _known(table: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for key in table:
-        if key not in known:
-            near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.0)
-            raise ModelError(f"{where}: unknown {key!r}; the nearest is {near[0]!r}")
+@lru_cache(maxsize=64)
+def _fields(chip: str, spec: str | None) -> dict[str, Any]:
+    """Numbers of a parameter set by name."""
+    loaded = chip_class(chip).load_spec(spec)
+    return {f.name: getattr(loaded, f.name) for f in loaded.quantities()}
 
 
 def _table(content: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

@@ -7,6 +7,8 @@ again by another one, and nothing else is affected.
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -51,7 +53,7 @@ class LocalWorkers:
     def _new_pool(self) -> ProcessPoolExecutor:
         # A fresh interpreter: a fork would copy the threads' locks of whatever is loaded here.
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.count, mp_context=context)
+        return ProcessPoolExecutor(self.count, mp_context=context, initializer=_begin)
 
     def submit(self, job: Job) -> Future[Outcome]:
         """See :class:`Workers`."""
@@ -71,6 +73,21 @@ class LocalWorkers:
         self._pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.terminate()
+
+
+def _begin() -> None:
+    """Prepare a worker: one thread of its own, and gone when the coordinator is."""
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()  # returns also when the parent was killed
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()
 
 
 class DaskWorkers:

@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,13 @@ from hwmodels.errors import ModelError
 def chip_names() -> list[str]:
     """Names of all chips that can be chosen."""
     built_in = [module.name for module in pkgutil.iter_modules(__path__)]
-    return sorted({*built_in, *(point.name for point in entry_points(group="cosim.chips"))})
+    return sorted({*built_in, *(point.name for point in _offered())})
+
+
+@cache
+def _offered() -> tuple[EntryPoint, ...]:
+    """Chips of other packages; looking for them takes as long as a small run."""
+    return tuple(entry_points(group="cosim.chips"))
 
 
 def chip_class(name: str) -> Any:
@@ -32,7 +39,7 @@ def chip_class(name: str) -> Any:
     ModelError
         When there is no chip of this name, or none in the file.
     """
-    for point in entry_points(group="cosim.chips"):
+    for point in _offered():
         if point.name == name:
             return point.load()
     if name.endswith(".py"):
