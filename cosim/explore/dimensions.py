@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import math
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -53,6 +54,16 @@ class Dimension:
         if self.kind == "integer":
             return trial.suggest_int(self.name, low, high, step=int(self.step or 1), log=self.log)
         return trial.suggest_float(self.name, low, high, step=self.step, log=self.log)
+
+    @property
+    def size(self) -> float:
+        """How many values there are."""
+        if self.kind == "choice":
+            return len(set(self.content))
+        low, high = self.content
+        if self.kind == "integer":
+            return int((high - low) // (self.step or 1)) + 1
+        return math.inf if self.step is None else int((high - low) / self.step + 1e-9) + 1
 
     def draw(self, rng: random.Random) -> Any:
         """Any of its values."""

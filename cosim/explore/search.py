@@ -42,9 +42,9 @@ class Exploration:
     space : Space
     workload : Path
         File of :func:`cosim.explore.evaluation.share`.
-    storage : str
+    storage : str or None
         An Optuna storage, such as ``sqlite:///study.db``; ``journal:///study.log`` is a file that
-        several machines may share.
+        several machines may share; None keeps the study in memory.
     name : str
         Of the workload, for people.
 
@@ -54,7 +54,7 @@ class Exploration:
         When the storage cannot be opened, or another process works on this study.
     """
 
-    def __init__(self, space: Space, workload: Path, storage: str, name: str) -> None:
+    def __init__(self, space: Space, workload: Path, storage: str | None, name: str) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.space = space
         self.workload = workload
@@ -115,9 +115,12 @@ class Exploration:
                 done = len(self._known)
                 if progress is not None:
                     progress(min(done, trials), trials)
-                while len(under_way) < workers.count and done + len(under_way) < trials:
+                wanted = min(trials, self.space.size)
+                while len(under_way) < workers.count and done + len(under_way) < wanted:
+                    if repeated > _EXHAUSTED:
+                        break
                     trial = waiting.pop(0) if waiting else self._ask(under_way)
-                    if trial is None or repeated > _EXHAUSTED:
+                    if trial is None:
                         break
                     if self._repeats(trial, under_way):
                         repeated += 1
@@ -247,7 +250,8 @@ class Exploration:
             try:
                 values = self.space.values(outcome.metrics)
                 violations = [c.violation(outcome.metrics) for c in self.space.constraints]
-                trial.set_user_attr("violations", violations)
+                if violations:
+                    trial.set_user_attr("violations", violations)
                 self._bound(trial, violations)
             except ModelError as error:
                 outcome.error = outcome.error or ("" if outcome.given_up else str(error))
@@ -259,7 +263,8 @@ class Exploration:
         trial.set_user_attr("metrics", outcome.metrics)
         trial.set_user_attr("fidelity", outcome.fidelity)
         trial.set_user_attr("host_s", round(outcome.host_s, 3))
-        trial.set_user_attr("short", list(outcome.short))
+        if outcome.short:
+            trial.set_user_attr("short", list(outcome.short))
         frozen = self.study.tell(trial, values, state)
         self._known[_key(frozen.params)] = frozen
 
@@ -288,7 +293,7 @@ class Exploration:
             return False
         metrics = self.confirmed(trial)
         if metrics is None:
-            return all(v <= 0 for v in trial.user_attrs["violations"])
+            return all(v <= 0 for v in trial.user_attrs.get("violations", ()))
         try:
             self.space.values(metrics)
             return all(c.violation(metrics) <= 0 for c in self.space.constraints)
@@ -317,15 +322,31 @@ def _key(parameters: Mapping[str, Any]) -> str:
     return json.dumps(parameters, sort_keys=True)
 
 
-def _storage(url: str) -> Any:
+def _storage(url: str | None) -> Any:
     """What Optuna takes for a storage; a journal is no URL to it."""
-    if not url.startswith("journal://"):
-        return url
-    from optuna.storages import JournalStorage
-    from optuna.storages.journal import JournalFileBackend
+    if url is None:
+        return None
+    if url.startswith("journal:///"):
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
 
-    # As with sqlite:///, a path follows that is absolute where it begins with another slash.
-    return JournalStorage(JournalFileBackend(url.removeprefix("journal://").removeprefix("/")))
+        # As with sqlite:///, a path follows that is absolute where it begins with another slash.
+        return JournalStorage(JournalFileBackend(url.removeprefix("journal:///")))
+    if not url.startswith("sqlite:///"):
+        return url
+    from sqlalchemy import event
+
+    storage = optuna.storages.RDBStorage(url)
+
+    @event.listens_for(storage.engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        # Safe against any death of a process, and trials are told in half the time; a power cut
+        # may take the last trials, which are then evaluated again.
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    storage.engine.dispose()  # connections made before
+    return storage
 
 
 def _started(pid: int) -> str | None:

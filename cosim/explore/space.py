@@ -193,7 +193,11 @@ class Space:
 
     def _check_values(self, where: str) -> None:
         """See that each choice and each end of a range is of use to some candidate."""
+        kinds = {f.name: f.type for f in chip_class(self.chip).spec_type.quantities()}
         rng = random.Random(0)
+        for dimension in self.free:
+            if dimension.kind == "real" and kinds.get(dimension.name) in ("int", int):
+                raise ModelError(f"{where}: {dimension.name} is a whole number: use integer = ...")
         for dimension in self.free:
             for value in dimension.ends():
                 for _ in range(_DRAWN):
@@ -231,6 +235,11 @@ class Space:
     def free(self) -> list[Dimension]:
         """Dimensions that are no expressions."""
         return [d for d in self.dimensions if d.kind != "expression"]
+
+    @property
+    def size(self) -> float:
+        """How many candidates there are."""
+        return math.prod(d.size for d in self.free)
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """All candidates, or so many of them as there are to be trials, drawn evenly.

@@ -20,6 +20,8 @@ from hwmodels.errors import ModelError
 
 #: How often a candidate may lose its worker before it is blamed for it.
 ATTEMPTS = 3
+#: How long a scheduler may take to answer.
+PATIENCE_s = 10.0
 
 
 class Workers(Protocol):
@@ -112,7 +114,7 @@ class DaskWorkers:
         except ImportError:
             raise ModelError("--cluster needs Dask: pip install 'cosim[explore]'") from None
         try:
-            self._client: Any = Client(address, timeout=10, set_as_default=False)
+            self._client: Any = Client(address, timeout=PATIENCE_s, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise ModelError(f"no Dask scheduler answers at {address} ({error})") from None
         self._client.register_plugin(_sender(workload), name=f"cosim-{workload.stem}")
