@@ -34,7 +34,7 @@ def read_space(name: str, **search: Any) -> Space:
     ModelError
         See :meth:`Space.from_toml`.
     """
-    space = Space.from_toml(ready.path(name))
+    space = Space.from_toml(ready.path(name), name)
     changes = {name: value for name, value in search.items() if value is not None}
     changed = replace(space, **changes)
     changed.check(name)

@@ -96,8 +96,8 @@ class Space:
     fidelity: str = "auto"
 
     @classmethod
-    def from_toml(cls, path: str | Path) -> Space:
-        """Read and check a space file.
+    def from_toml(cls, path: str | Path, name: str | None = None) -> Space:
+        """Read and check a space file, called by a name of its own in messages if it has one.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Space:
             raise ModelError(f"{path}: no such file") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise ModelError(f"{path}: not a readable TOML file ({error})") from None
-        return cls.from_dict(content, str(path))
+        return cls.from_dict(content, name or str(path))
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], where: str = "space") -> Space:

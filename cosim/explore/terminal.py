@@ -64,7 +64,7 @@ def _print_front(
     for index, (text, _) in enumerate(exploration.space.objectives):
         columns[text] = [shown(value[index]) for value in values]
     room = console.width - sum(_width(h, cells) for h, cells in columns.items())
-    names = [d.name for d in exploration.space.free]
+    names = [d.name for d in exploration.space.free if d.name not in columns]
     chosen = []
     for name in sorted(names, key=lambda name: (-shares[name], names.index(name))):
         width = _width(name, [shown(t.params[name]) for t in listed])
