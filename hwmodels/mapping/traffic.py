@@ -12,6 +12,8 @@ hops are those of a mesh.
 
 from __future__ import annotations
 
+import contextlib
+
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
@@ -65,20 +67,21 @@ def place_by_traffic(
         if cores < 2:
             return plain
     except CapacityError as error:
-        too_large, cores = error, limits.cores
-    part = _parts(network, units_of, cores, limits.units)
-    order = np.lexsort((np.arange(len(part)), part))
-    order = order[units_of[order] > 0]
-    borders = np.flatnonzero(np.diff(part[order])) + 1
+        # With fewer inputs a core it may fit all the same, on a tenth more than the least.
+        least = int(units_of.sum()) / max(limits.units, 1)
+        too_large, cores = error, min(limits.cores, int(1.1 * least) + 1)
     candidates = [] if plain is None else [plain]
-    # The second fits where a part is a little too large; its borders then move.
-    for breaks in (borders, None):
-        try:
-            candidate = fill(order, breaks)
-        except CapacityError:
-            continue
-        if candidate.n_cores <= cores:
-            candidates.append(candidate)
+    if 2 * cores <= np.count_nonzero(units_of):  # METIS cannot make parts of single cells
+        part = _parts(network, units_of, cores, limits.units)
+        order = np.lexsort((np.arange(len(part)), part))
+        order = order[units_of[order] > 0]
+        borders = np.flatnonzero(np.diff(part[order])) + 1
+        # The second fits where a part is a little too large; its borders then move.
+        for breaks in (borders, None):
+            with contextlib.suppress(CapacityError):
+                candidate = fill(order, breaks)
+                if candidate.n_cores <= (limits.cores if plain is None else cores):
+                    candidates.append(candidate)
     if not candidates:
         assert too_large is not None
         raise too_large

@@ -19,7 +19,7 @@ SPACE = {
     "chip": "loihi",
     "minimise": ["energy_uJ", "step_median_us"],
     "dimensions": {
-        "compartments_per_core": {"integer": [4, 40], "log": True},
+        "compartments_per_core": {"integer": [32, 320], "log": True},
         "hop_ew_ns": {"real": [1.0, 20.0], "log": True},
     },
     "search": {"trials": 12},

@@ -25,7 +25,7 @@ minimise = ["energy_uJ", "step_median_us", "cores"]
 subject_to = ["abs(rate_relative_error) < 0.5"]
 
 [dimensions]
-compartments_per_core = { integer = [4, 40], log = true }
+compartments_per_core = { integer = [32, 320], log = true }
 hop_ew_ns = { real = [1.0, 20.0], log = true }
 mapper = { choice = ["sequential", "traffic"] }
 weight_bits = { choice = [4, 8] }

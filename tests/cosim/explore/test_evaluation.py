@@ -32,12 +32,12 @@ def job(shared, how="auto", short=0.0, **options):
     [
         {"hop_ew_ns": 50.0},
         {"link_buffer_packets": 1, "core_buffer_packets": 1},
-        {"mapper": "traffic", "compartments_per_core": 5},
+        {"mapper": "traffic", "compartments_per_core": 40},
         {"columns": 2, "rows": 16, "fidelity": "analytic"},
     ],
 )
 def test_a_replay_has_the_numbers_of_the_closed_loop(shared, changes):
-    options = {"compartments_per_core": 8, "weight_bits": 4}
+    options = {"compartments_per_core": 64, "weight_bits": 4}
     first = evaluate(job(shared, **options))
     replayed = evaluate(job(shared, **options | changes))
     closed = evaluate(job(shared, "closed", **options | changes))
@@ -75,7 +75,7 @@ def test_metrics_of_the_space_follow_from_the_others(shared):
 
 
 def test_a_candidate_that_cannot_run_says_why(shared):
-    outcome = evaluate(job(shared, columns=1, rows=1, cores_per_tile=1, compartments_per_core=4))
+    outcome = evaluate(job(shared, columns=1, rows=1, cores_per_tile=1, compartments_per_core=64))
     assert "larger than the hardware" in outcome.error
     assert outcome.metrics == {}
 
