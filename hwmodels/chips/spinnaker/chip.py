@@ -1,0 +1,205 @@
+"""The chip: what it makes of a network, where everything goes, and who computes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chip import Chip, Neurons, Run, Translation
+from hwmodels.chips.spinnaker.formats import (
+    Format,
+    check_delays,
+    make_formats,
+    parameter_rows,
+    quantised,
+)
+from hwmodels.chips.spinnaker.layout import Layout, as_placement, place
+from hwmodels.chips.spinnaker.machine import Conditions, Machine
+from hwmodels.chips.spinnaker.run import SpinnakerRun
+from hwmodels.chips.spinnaker.spec import SpinnakerSpec
+from hwmodels.chips.spinnaker.tables import table_sizes
+from hwmodels.chips.spinnaker.transport import SpinnakerTransport
+from hwmodels.errors import ModelError
+from hwmodels.lockstep import LockstepRun
+from hwmodels.mapping import Placement
+from hwmodels.network import Network
+from hwmodels.result import QUANTISATION, HardwareReport
+from hwmodels.spec import positive
+
+
+class Spinnaker(Chip):
+    """SpiNNaker-style: ARM cores in software real time on a multicast torus.
+
+    Parameters
+    ----------
+    spec : str, Path or SpinnakerSpec
+        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
+    effects : str or sequence of str
+        Which deviations from the ideal are on, out of :attr:`all_effects`: ``time_step`` (only
+        with ``step_ms``), ``weight_precision`` (16 bits and a shift), ``arithmetic`` (s16.15
+        neurons), ``core_load`` (work takes time: overruns, full queues, late rows), ``fabric``
+        (links and routers take time and drop).
+    step_ms : float, optional
+        Biological time of a tick; the script's own time step by default.
+    time_scale_factor : float
+        Wall-clock of a tick over its biological time; the toolchain's option of the same name.
+    chip_seed : int
+        Which machine out of all alike: the phases of the timers are drawn from it.
+    **changes
+        Any field of the specification.
+
+    Raises
+    ------
+    ModelError
+        For an unknown option, name or value.
+    """
+
+    name = "spinnaker"
+    spec_type = SpinnakerSpec
+    parameter_sets = ("spinnaker1", "spinnaker2")
+    specimen_option = "chip_seed"
+    all_effects = ("time_step", "weight_precision", "arithmetic", "core_load", "fabric")
+
+    def __init__(
+        self,
+        spec: str | Path | SpinnakerSpec | None = None,
+        effects: str | Sequence[str] | None = None,
+        step_ms: float | str | None = None,
+        time_scale_factor: float | str = 1.0,
+        chip_seed: int | str = 1,
+        **changes: Any,
+    ) -> None:
+        super().__init__(spec, effects, **changes)
+        self.step_ms = positive("step_ms", step_ms)
+        if self.step_ms is None:
+            self.effects = tuple(effect for effect in self.effects if effect != "time_step")
+        scale = positive("time_scale_factor", time_scale_factor)
+        assert scale is not None
+        self.time_scale_factor = scale
+        if not str(chip_seed).isdecimal():
+            raise ModelError(f"chip_seed must be a whole number >= 0, got {chip_seed!r}")
+        self.chip_seed = int(chip_seed)
+
+    # A network in the machine's numbers
+
+    def translate(self, network: Network, since: Translation | None = None) -> Translation:
+        """The network in the machine's precision; see :class:`hwmodels.chip.Chip`."""
+        counts: dict[str, int] = {}
+        if self.step_ms is not None and "time_step" in self.effects:
+            network, counts = network.on_grid(self.step_ms)
+        counts |= network.rounding()
+        extended = check_delays(network, self.spec)
+        if extended:
+            counts["synapses on delay extensions"] = extended
+        native = "arithmetic" in self.effects
+        formats: Mapping[int, Format] = (
+            since.formats if since is not None else make_formats(network, self.spec, native)
+        )
+        projections, rows = list(network.projections), []
+        if "weight_precision" in self.effects:
+            lost = 0
+            for k, projection in enumerate(network.projections):
+                if projection.post not in formats or not projection.n_synapses:
+                    continue
+                weight, row, zeros = quantised(network, projection, formats[projection.post])
+                rows.append(row)
+                lost += zeros
+                projections[k] = replace(projection, weight=weight)
+            counts["weights clipped"] = sum(int(row[-1]) for row in rows)
+            counts["weights rounded to zero"] = lost
+        if native:
+            for index in formats:
+                rows += parameter_rows(network.populations[index], network.timestep_ms, self.spec)
+        return Translation(
+            replace(network, projections=tuple(projections)),
+            np.array(rows, dtype=QUANTISATION),
+            counts,
+            formats,
+        )
+
+    # Where everything goes
+
+    def map(self, translation: Translation) -> Placement:
+        """Slices of populations on cores in order; see :class:`hwmodels.chip.Chip`."""
+        layout = place(translation.network, self.spec)
+        return as_placement(translation.network, layout, self.spec)
+
+    # Arithmetic and time
+
+    def run(
+        self, translation: Translation, placement: Placement, neurons: Neurons | None = None
+    ) -> Run:
+        """Cores with timers of their own, or other neurons in lock-step with the machine.
+
+        Raises
+        ------
+        ModelError
+            Without neurons, when the effect ``arithmetic`` is off.
+        """
+        layout: Layout = place(translation.network, self.spec)
+        if neurons is not None:
+            transport = SpinnakerTransport(self, translation, layout, placement)
+            return LockstepRun(translation.network, neurons, transport, placement.core_of)
+        if "arithmetic" not in self.effects:
+            raise ModelError(
+                "with the effect 'arithmetic' off, SpiNNaker needs exact neurons: neurons=exact"
+            )
+        return SpinnakerRun(self, translation, layout)
+
+    def conditions(self, network: Network, native: bool) -> Conditions:
+        """What is ideal in a run."""
+        return Conditions(
+            tick_ps=max(1, round(network.timestep_ms * self.time_scale_factor * 1e9)),
+            native=native,
+            exact_weights="weight_precision" not in self.effects,
+            ideal_cores="core_load" not in self.effects,
+            ideal_fabric="fabric" not in self.effects,
+            seed=self.chip_seed,
+        )
+
+    def report(
+        self, machine: Machine, network: Network, step_ps: NDArray[np.int64]
+    ) -> HardwareReport:
+        """Everything the machine did in ticks that took so long each."""
+        shape, spec = machine.layout.machine, self.spec
+        columns, rows = (shape.position.max(axis=0) + 1).tolist()
+        return HardwareReport(
+            chip=self.name,
+            spec=spec.name,
+            effects=self.effects,
+            fidelity="compiled" if "fabric" in self.effects else "free",
+            mesh=(int(columns), int(rows)),
+            step_ps=step_ps,
+            step_ms=network.timestep_ms,
+            packets=machine.packets(),
+            links=machine.links(),
+            cores=machine.cores(),
+            energy=machine.energy(int(step_ps.sum())),
+            sources=self._sources(machine),
+        )
+
+    def _sources(self, machine: Machine) -> dict[str, str]:
+        """Where the numbers come from, and what a reader of the report should know."""
+        layout, spec = machine.layout, self.spec
+        sizes = table_sizes(layout.tables)
+        counts = machine.counts()
+        marks: dict[str, list[str]] = {}
+        for row in spec.table():
+            marks.setdefault(row.evidence, []).append(row.field)
+        return {
+            "specification": spec.note,
+            "unverified (mark R: recalled)": ", ".join(marks.get("R", [])) or "none",
+            "chosen by this model (mark M)": ", ".join(marks.get("M", [])) or "none",
+            "routing tables": f"at most {int(sizes.max(initial=0))} entries of "
+            f"{spec.table_entries} on a chip, {layout.saved_entries} saved by minimising",
+            "timer overruns": str(counts["timer overruns"]),
+            "longest input queue": f"{machine.most_queued()} spikes of {spec.queue_spikes - 1}",
+            "energy": "power over time, whatever the cores do; a core at work is one in use",
+            "time": "software real time: a tick lasts its biological time times "
+            f"time_scale_factor ({self.time_scale_factor:g})",
+        }

@@ -1,0 +1,460 @@
+"""Cores and fabric in one loop of events, over flat arrays (datasheet 3.5, 3.6).
+
+A core does one of three things, the first that can: the interrupt of a packet received (never
+waits), the row pipeline (look a packet up, fetch its row by DMA, add its words to the ring buffer),
+and the work of a tick (drain, update, send). Whatever interrupts the work of a tick pushes all of
+it later. What a tick computes is fixed when it begins; its spikes leave when its work gets to them.
+
+Plain functions, which :mod:`hwmodels.compiling` makes machine code of.
+"""
+
+from __future__ import annotations
+
+from hwmodels.chips.spinnaker.arithmetic import (
+    EXC,
+    FULL,
+    IZHIKEVICH,
+    RECOVERY,
+    V,
+    received,
+    updated,
+)
+from hwmodels.chips.spinnaker.arithmetic import EXTERNAL as EXTERNAL_CURRENT
+from hwmodels.chips.spinnaker.arithmetic import PARTS as ARITHMETIC_PARTS
+from hwmodels.fabric.torus_kernel import (
+    ARRIVED,
+    BEGIN,
+    CARRY_PARTS,
+    END,
+    LAUNCH,
+    ROWS,
+    TREE,
+    end_event,
+    hand_over,
+    next_event,
+    pop_event,
+    push_event,
+    settle,
+)
+
+#: Rules of units that are told which cells fire: exact neurons, and spike sources.
+EXTERNAL, SOURCE = -1, -2
+#: Kinds of events beside those of the fabric.
+TIMER, WORK, PIPELINE, FETCHED = range(6, 10)
+#: Columns of the table of units (cores in use).
+(
+    SLOT, RULE, FIRST_CELL, CELLS, PADDED, SHIFT_E, SHIFT_I, PROBES, NEXT_TIMER, TICK, LAST_TICK,
+    STAGE, BASE, SENT, FIRED, END_OFFSET, PENDING, OVERRUNS, JOB_END, JOB, JOB_ROW, FETCH_END,
+    FETCH_ROW, Q_HEAD, Q_N, Q_MOST, BUSY, OVERFLOWS, DROPPED_LATE, LATE_WORDS, SATURATIONS, WORDS,
+    PHASE, NOT_YET, UNIT,
+) = range(35)  # fmt: skip
+#: Stages of a tick's work, and jobs of the row pipeline.
+IDLE, WAITING, RUNNING = range(3)
+NO_JOB, LOOK_UP, ROW = range(3)
+#: Entries of the constants, times in ps.
+(
+    TICK_PS, RECEIVE_BUSY, RECEIVE_IDLE, FIRST_LOOK_UP, NEXT_LOOK_UP, PROBE, ROW_FIXED, WORD,
+    DISPATCH, DMA_SETUP, DMA_WORD, DRAIN, DRAIN_SLOT, REFRACTORY, SPIKE, SEND, IZHIKEVICH_SPIKE,
+    UPDATE, QUEUE, COLOURS, SLOTS, SPARE, IDEAL_CORES, NO_FABRIC, DROP_LATE, DMA_HEADER, COSTS,
+) = range(27)  # fmt: skip
+#: Update times of the four rules follow the other constants.
+#: Columns of packets beside those of the fabric, and of the table of copies.
+BASE_ROW, CELL, SENT_TICK, PACKET_COLUMNS = 3, 4, 5, 6
+OF_PACKET, LOCAL, SENT_PS, ARRIVED_PS, LATE, STATE_OF, COPY_COLUMNS = range(7)
+#: What can become of a copy.
+UNDER_WAY, DONE, LOST, REFUSED, CLEARED = range(5)
+#: Counters: packets, copies, spikes.
+PACKETS, COPIES, SPIKES = range(3)
+
+
+def _preempt(unit, u, now, took):
+    """The tick's work of a core is pushed later by so much."""
+    if unit[u, STAGE] == RUNNING:
+        unit[u, BASE] += took
+    elif unit[u, STAGE] == WAITING:
+        unit[u, BASE] = max(unit[u, BASE], now + took)
+
+
+def _begin_job(heap, count, unit, u, now, took, job, row):
+    unit[u, JOB], unit[u, JOB_ROW], unit[u, JOB_END] = job, row, now + took
+    unit[u, BUSY] += took
+    _preempt(unit, u, now, took)
+    push_event(heap, count, now + took, PIPELINE, u)
+
+
+def _next_row(cost, unit, queue, copies, pool, cell_rows, row_start, u):
+    """The next queued copy that has a row; those without only cost their look-up."""
+    took = 0
+    while unit[u, Q_N]:
+        row = queue[u, unit[u, Q_HEAD]]
+        unit[u, Q_HEAD] = (unit[u, Q_HEAD] + 1) % cost[QUEUE]
+        unit[u, Q_N] -= 1
+        took += cost[NEXT_LOOK_UP] + cost[PROBE] * unit[u, PROBES]
+        at = cell_rows[pool[copies[row, OF_PACKET], CELL]] + copies[row, LOCAL]
+        if row_start[at + 1] > row_start[at]:
+            return row, took
+        copies[row, STATE_OF] = DONE
+    return -1, took
+
+
+def _row_length(copies, pool, cell_rows, row_start, row):
+    at = cell_rows[pool[copies[row, OF_PACKET], CELL]] + copies[row, LOCAL]
+    return row_start[at + 1] - row_start[at]
+
+
+def _fetch(cost, heap, count, unit, copies, pool, cell_rows, row_start, u, start, row):
+    """Begin the DMA of a row."""
+    words = cost[DMA_HEADER] + _row_length(copies, pool, cell_rows, row_start, row)
+    unit[u, FETCH_ROW] = row
+    unit[u, FETCH_END] = start + cost[DMA_SETUP] + cost[DMA_WORD] * words
+    push_event(heap, count, unit[u, FETCH_END], FETCHED, u)
+
+
+def _look_up(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, first):
+    """The user event: find the row of the next copy."""
+    row, took = _next_row(cost, unit, queue, copies, pool, cell_rows, row_start, u)
+    if first:
+        took += cost[FIRST_LOOK_UP] - cost[NEXT_LOOK_UP]
+    _begin_job(heap, count, unit, u, now, took, LOOK_UP, row)
+
+
+def _process(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now):
+    """A row is in memory: begin to fetch the next one, then work this one off."""
+    row = unit[u, FETCH_ROW]
+    unit[u, FETCH_END] = -1
+    follows, took = _next_row(cost, unit, queue, copies, pool, cell_rows, row_start, u)
+    took += cost[DISPATCH]
+    if follows >= 0:
+        _fetch(cost, heap, count, unit, copies, pool, cell_rows, row_start, u, now + took, follows)
+    words = _row_length(copies, pool, cell_rows, row_start, row)
+    _begin_job(heap, count, unit, u, now, took + cost[ROW_FIXED] + cost[WORD] * words, ROW, row)
+
+
+def _add_row(
+    cost, unit, copies, pool, cell_rows, row_start, word_target, word_kind, word_delay, word_weight,
+    ring, u, row,
+):  # fmt: skip
+    """The words of a row enter the ring buffer, by the rule of the packet's colour."""
+    packet = copies[row, OF_PACKET]
+    tick, sent = unit[u, TICK], pool[packet, SENT_TICK]
+    behind = (tick - sent) & (cost[COLOURS] - 1)
+    if tick < sent:
+        unit[u, NOT_YET] += 1
+        if cost[IDEAL_CORES]:
+            behind = tick - sent
+    copies[row, LATE] = max(tick - sent, 0)
+    copies[row, STATE_OF] = DONE
+    at = cell_rows[pool[packet, CELL]] + copies[row, LOCAL]
+    slots = cost[SLOTS] - 1
+    for k in range(row_start[at], row_start[at + 1]):
+        delay = word_delay[k]
+        if delay <= 16:
+            if delay < 16 and delay <= behind:
+                unit[u, LATE_WORDS] += 1
+                continue
+            slot = (tick - behind + delay) & slots
+        else:  # a delay-extension core has sent it again, so that only the rest counts
+            if sent + delay <= tick:
+                unit[u, LATE_WORDS] += 1
+                continue
+            slot = (sent + delay) & slots
+        total = ring[u, slot, word_kind[k], word_target[k]] + word_weight[k]
+        if not cost[SPARE] and total > FULL:
+            total = FULL
+            unit[u, SATURATIONS] += 1
+        ring[u, slot, word_kind[k], word_target[k]] = total
+    unit[u, WORDS] += row_start[at + 1] - row_start[at]
+
+
+def _drain(cost, unit, state, constants, ring, u):
+    """The slot of this tick; how many of its sums were not empty."""
+    occupied = 0
+    slot = unit[u, TICK] & (cost[SLOTS] - 1)
+    rule = unit[u, RULE]
+    for kind in range(2):
+        for cell in range(unit[u, CELLS]):
+            total = ring[u, slot, kind, cell]
+            if total:
+                occupied += 1
+                ring[u, slot, kind, cell] = 0
+                if rule >= 0:
+                    received(
+                        rule, state, constants, unit[u, FIRST_CELL] + cell, kind, total,
+                        unit[u, SHIFT_E + kind], cost[SPARE],
+                    )  # fmt: skip
+    return occupied
+
+
+def _tick(
+    cost, unit, state, constants, ring, given_tick, given_cell, given_at, given_end, drive_tick,
+    drive_cell, drive_value, drive_at, drive_end, fired_cell, fired_ps, counts, spike_cell,
+    spike_tick, trace_of, trace, u,
+):  # fmt: skip
+    """A tick's work begins: everything it computes, and when its spikes will be sent."""
+    unit[u, TICK] += 1
+    tick, rule = unit[u, TICK], unit[u, RULE]
+    took, n = 0, 0
+    first = unit[u, FIRST_CELL]
+    while drive_at[u] < drive_end[u] and drive_tick[drive_at[u]] <= tick:
+        state[drive_cell[drive_at[u]], EXTERNAL_CURRENT] = drive_value[drive_at[u]]
+        drive_at[u] += 1
+    if rule != SOURCE:
+        occupied = _drain(cost, unit, state, constants, ring, u)
+        took = cost[DRAIN] * unit[u, PADDED] + cost[DRAIN_SLOT] * occupied
+    if rule < 0:
+        each = 0
+        if rule == EXTERNAL:
+            each = cost[UPDATE]
+        before = first
+        while given_at[u] < given_end[u] and given_tick[given_at[u]] <= tick:
+            cell = given_cell[given_at[u]]
+            given_at[u] += 1
+            took += each * max(cell - before, 0) + cost[SPIKE] + cost[SEND]
+            before = max(before, cell)
+            fired_cell[u, n], fired_ps[u, n] = cell, took
+            n += 1
+        took += each * (first + unit[u, CELLS] - before)
+    elif tick > 0:  # time 0 is the initial state
+        for cell in range(first, first + unit[u, CELLS]):
+            held = rule != IZHIKEVICH and state[cell, RECOVERY] > 0
+            fires = updated(rule, state, constants, cell)
+            took += cost[REFRACTORY] if held else cost[COSTS + rule]
+            if fires:
+                took += cost[SEND]
+                took += cost[IZHIKEVICH_SPIKE] if rule == IZHIKEVICH else cost[SPIKE]
+                fired_cell[u, n], fired_ps[u, n] = cell, took
+                n += 1
+    if rule >= 0 and tick < trace.shape[0]:
+        for cell in range(first, first + unit[u, CELLS]):
+            at = trace_of[cell]
+            if at >= 0:
+                trace[tick, at, 0] = state[cell, V]
+                trace[tick, at, 1] = state[cell, RECOVERY]
+                trace[tick, at, 2] = state[cell, EXC]
+                trace[tick, at, 3] = state[cell, EXC + 1]
+    for k in range(n):
+        spike_cell[counts[SPIKES]], spike_tick[counts[SPIKES]] = fired_cell[u, k], tick
+        counts[SPIKES] += 1
+    if cost[IDEAL_CORES]:
+        # As the work would be, or squeezed into half of the tick where it is longer.
+        if 2 * took > cost[TICK_PS]:
+            for k in range(n):
+                fired_ps[u, k] = fired_ps[u, k] * cost[TICK_PS] // (2 * took)
+        took = fired_ps[u, n - 1] if n else 0
+    unit[u, SENT], unit[u, FIRED], unit[u, END_OFFSET] = 0, n, took
+    unit[u, BUSY] += took
+
+
+def _receive(
+    cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, word_target, word_kind,
+    word_delay, word_weight, ring, u, row, now,
+):  # fmt: skip
+    """A packet is in a core's receive register."""
+    copies[row, ARRIVED_PS] = now
+    if cost[IDEAL_CORES]:
+        _add_row(
+            cost, unit, copies, pool, cell_rows, row_start, word_target, word_kind, word_delay,
+            word_weight, ring, u, row,
+        )  # fmt: skip
+        return
+    idle = unit[u, JOB] == NO_JOB and unit[u, FETCH_END] < 0 and unit[u, Q_N] == 0
+    took = cost[RECEIVE_IDLE] if idle else cost[RECEIVE_BUSY]
+    unit[u, BUSY] += took
+    if unit[u, JOB] != NO_JOB:
+        unit[u, JOB_END] += took
+    _preempt(unit, u, now, took)
+    if unit[u, Q_N] >= cost[QUEUE] - 1:
+        unit[u, OVERFLOWS] += 1
+        copies[row, STATE_OF] = REFUSED
+        return
+    queue[u, (unit[u, Q_HEAD] + unit[u, Q_N]) % cost[QUEUE]] = row
+    unit[u, Q_N] += 1
+    unit[u, Q_MOST] = max(unit[u, Q_MOST], unit[u, Q_N])
+    if idle:
+        _look_up(
+            cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now + took, True
+        )
+
+
+def _job_ends(
+    cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, word_target, word_kind,
+    word_delay, word_weight, ring, u, now,
+):  # fmt: skip
+    """A job of the row pipeline is done, and the next one begins."""
+    job, row = unit[u, JOB], unit[u, JOB_ROW]
+    unit[u, JOB] = NO_JOB
+    if job == LOOK_UP:
+        if row >= 0:
+            _fetch(cost, heap, count, unit, copies, pool, cell_rows, row_start, u, now, row)
+    else:
+        _add_row(
+            cost, unit, copies, pool, cell_rows, row_start, word_target, word_kind, word_delay,
+            word_weight, ring, u, row,
+        )  # fmt: skip
+        if 0 <= unit[u, FETCH_END] <= now:
+            _process(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now)
+            return
+    if unit[u, FETCH_END] < 0 and unit[u, Q_N]:
+        _look_up(
+            cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, job == ROW
+        )
+
+
+def _clear(cost, unit, queue, copies, u):
+    """Drop what still waits from the tick before."""
+    while unit[u, Q_N]:
+        copies[queue[u, unit[u, Q_HEAD]], STATE_OF] = CLEARED
+        unit[u, Q_HEAD] = (unit[u, Q_HEAD] + 1) % cost[QUEUE]
+        unit[u, Q_N] -= 1
+        unit[u, DROPPED_LATE] += 1
+
+
+def simulate(
+    m, cost, unit, queue, pool, copies, counts, out, cell_tree, cell_rows, row_start, word_target,
+    word_kind, word_delay, word_weight, ring, state, constants, given_tick, given_cell, given_at,
+    given_end, drive_tick, drive_cell, drive_value, drive_at, drive_end, fired_cell, fired_ps,
+    spike_cell, spike_tick, trace_of, trace, unit_of, until,
+):  # fmt: skip
+    """Work off all events before ``until``; whether it got there (else a table is full)."""
+    times, count, heap, link, arbiter = m.times, m.counts, m.heap, m.link, m.arbiter
+    core, chip, listed, work = m.core, m.chip, m.listed, m.work
+    node, root, port = m.node, m.root, m.port
+    most = 0
+    for k in range(len(root)):
+        most = max(most, node[root[k], END] - node[root[k], BEGIN])
+    n_units, most_fired = len(unit), fired_cell.shape[1]
+    while True:
+        now = next_event(heap, count)
+        if now >= until:
+            return True
+        if (
+            counts[PACKETS] + n_units > len(pool)
+            or counts[COPIES] + n_units * most > len(copies)
+            or counts[SPIKES] + n_units * most_fired > len(spike_cell)
+        ):
+            return False
+        count[ROWS] = 0
+        while next_event(heap, count) == now:
+            code = pop_event(heap, count)
+            kind, u = code >> 40, code & 0xFFFFFFFFFF
+            if kind < TIMER:
+                end_event(
+                    times, count, heap, link, arbiter, core, chip, listed, work, root, pool, code,
+                    now,
+                )  # fmt: skip
+            elif kind == PIPELINE:
+                if unit[u, JOB_END] > now:
+                    push_event(heap, count, unit[u, JOB_END], PIPELINE, u)
+                else:
+                    _job_ends(
+                        cost, heap, count, unit, queue, copies, pool, cell_rows, row_start,
+                        word_target, word_kind, word_delay, word_weight, ring, u, now,
+                    )  # fmt: skip
+            elif kind == FETCHED:
+                if unit[u, JOB] == NO_JOB and unit[u, FETCH_END] == now:
+                    _process(
+                        cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now
+                    )
+            elif kind == TIMER:
+                unit[u, NEXT_TIMER] += cost[TICK_PS]
+                if (
+                    unit[u, TICK] + unit[u, PENDING] + (unit[u, STAGE] == WAITING)
+                    < unit[u, LAST_TICK]
+                ):
+                    push_event(heap, count, unit[u, NEXT_TIMER], TIMER, u)
+                    if unit[u, STAGE] != IDLE:
+                        unit[u, PENDING] += 1
+                        unit[u, OVERRUNS] += 1
+                    else:
+                        unit[u, STAGE] = WAITING
+                        unit[u, BASE] = now
+                        if unit[u, JOB] != NO_JOB:
+                            unit[u, BASE] = unit[u, JOB_END]
+                        push_event(heap, count, unit[u, BASE], WORK, u)
+            elif unit[u, STAGE] == WAITING:
+                if unit[u, JOB] != NO_JOB:
+                    unit[u, BASE] = max(unit[u, BASE], unit[u, JOB_END])
+                if unit[u, BASE] > now:
+                    push_event(heap, count, unit[u, BASE], WORK, u)
+                    continue
+                unit[u, STAGE] = RUNNING
+                if cost[DROP_LATE]:
+                    _clear(cost, unit, queue, copies, u)
+                _tick(
+                    cost, unit, state, constants, ring, given_tick, given_cell, given_at,
+                    given_end, drive_tick, drive_cell, drive_value, drive_at, drive_end, fired_cell,
+                    fired_ps, counts, spike_cell, spike_tick, trace_of, trace, u,
+                )  # fmt: skip
+                due = fired_ps[u, 0] if unit[u, FIRED] else unit[u, END_OFFSET]
+                push_event(heap, count, now + due, WORK, u)
+            else:
+                k = unit[u, SENT]
+                ends = k == unit[u, FIRED]
+                due = unit[u, BASE] + (unit[u, END_OFFSET] if ends else fired_ps[u, k])
+                if due > now:
+                    push_event(heap, count, due, WORK, u)
+                    continue
+                if ends:
+                    unit[u, STAGE] = IDLE
+                    if unit[u, PENDING]:
+                        unit[u, PENDING] -= 1
+                        unit[u, STAGE] = WAITING
+                        unit[u, BASE] = now
+                        if unit[u, JOB] != NO_JOB:
+                            unit[u, BASE] = unit[u, JOB_END]
+                        push_event(heap, count, unit[u, BASE], WORK, u)
+                    continue
+                unit[u, SENT] += 1
+                k += 1
+                due = unit[u, END_OFFSET] if k == unit[u, FIRED] else fired_ps[u, k]
+                push_event(heap, count, max(unit[u, BASE] + due, now + 1), WORK, u)
+                cell = fired_cell[u, k - 1]
+                tree = cell_tree[cell]
+                if tree < 0:
+                    continue
+                packet = counts[PACKETS]
+                counts[PACKETS] += 1
+                pool[packet, TREE], pool[packet, LAUNCH] = tree, now
+                pool[packet, BASE_ROW], pool[packet, CELL] = counts[COPIES], cell
+                pool[packet, SENT_TICK] = unit[u, TICK]
+                first = node[root[tree], BEGIN]
+                for local in range(node[root[tree], END] - first):
+                    row = counts[COPIES]
+                    counts[COPIES] += 1
+                    copies[row, OF_PACKET], copies[row, LOCAL] = packet, local
+                    copies[row, SENT_PS], copies[row, ARRIVED_PS] = now, -1
+                    copies[row, LATE], copies[row, STATE_OF] = 0, UNDER_WAY
+                if cost[NO_FABRIC]:
+                    for local in range(node[root[tree], END] - first):
+                        _receive(
+                            cost, heap, count, unit, queue, copies, pool, cell_rows, row_start,
+                            word_target, word_kind, word_delay, word_weight, ring,
+                            unit_of[first + local], pool[packet, BASE_ROW] + local, now,
+                        )  # fmt: skip
+                else:
+                    hand_over(
+                        times, count, core, listed, work, pool, out, packet, unit[u, SLOT], now
+                    )
+        settle(
+            times, count, heap, link, arbiter, core, chip, listed, work, node, root, port, pool,
+            out, now,
+        )  # fmt: skip
+        for k in range(count[ROWS]):
+            packet, what = out[k, 1], out[k, 3]
+            first = node[root[pool[packet, TREE]], BEGIN]
+            if what == ARRIVED:
+                _receive(
+                    cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, word_target,
+                    word_kind, word_delay, word_weight, ring, unit_of[first + out[k, 2]],
+                    pool[packet, BASE_ROW] + out[k, 2], now,
+                )  # fmt: skip
+            else:
+                for place in range(node[out[k, 2], BEGIN], node[out[k, 2], END]):
+                    copies[pool[packet, BASE_ROW] + place - first, STATE_OF] = LOST
+
+
+#: What :func:`simulate` is made of, for :func:`hwmodels.compiling.compiled`.
+SIMULATE_PARTS = (
+    *CARRY_PARTS, *ARITHMETIC_PARTS, _preempt, _begin_job, _next_row, _row_length, _fetch, _look_up,
+    _process, _add_row, _drain, _tick, _receive, _job_ends, _clear,
+)  # fmt: skip

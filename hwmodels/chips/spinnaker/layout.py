@@ -1,0 +1,203 @@
+"""Where everything goes: cells on cores, cores on chips, rows in memory, trees over the fabric.
+
+Each population is cut into slices of at most so many cells; a slice fills a core, spike sources
+too. Cores fill the chips from the corner outwards. All cells of a core share one multicast tree, to
+every core on which any of them has a target, as the toolchain has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.chips.spinnaker.spec import SpinnakerSpec
+from hwmodels.chips.spinnaker.tables import Entry, allocate_keys, build_tables, check_tables
+from hwmodels.errors import CapacityError
+from hwmodels.fabric.torus import Branch, Torus, Trees, flat_trees
+from hwmodels.mapping import Placement
+from hwmodels.mapping.placement import build_axons, synapse_ends
+from hwmodels.mapping.torus_routes import distance, multicast
+from hwmodels.network import Network
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A placed network.
+
+    Attributes
+    ----------
+    machine : Torus
+    core_of : int32, shape (cells,)
+        Core (in use) of each cell.
+    population, first, size, chip, port : int64, shape (cores,)
+        Of the slice on each core.
+    trees : Trees
+    tree_of_core : int64, shape (cores,)
+        -1 for a core that sends to nobody.
+    unit_of : int64, shape (destinations,)
+        Core at each destination of the trees.
+    rows_of_cell : int64, shape (cells,)
+        First row of each cell: one for each destination of its core's tree.
+    row_start : int64, shape (rows + 1,)
+    synapse : int64, shape (n,)
+        Synapses row after row, numbered projection after projection.
+    tables : mapping of int to list of Entry
+        Routing table of each chip.
+    saved_entries : int
+        Entries that minimising saved.
+    """
+
+    machine: Torus
+    core_of: NDArray[np.int32]
+    population: Ints
+    first: Ints
+    size: Ints
+    chip: Ints
+    port: Ints
+    trees: Trees
+    tree_of_core: Ints
+    unit_of: Ints
+    rows_of_cell: Ints
+    row_start: Ints
+    synapse: Ints
+    tables: dict[int, list[Entry]]
+    saved_entries: int
+
+    def words_of_core(self, header: int) -> Ints:
+        """Words of synaptic memory of each core, with a header for each row that is not empty."""
+        length = np.diff(self.row_start)
+        copies = self.trees.copies()
+        tree = self.tree_of_core[self.core_of]
+        rows = np.where(tree >= 0, copies[np.maximum(tree, 0)] if len(copies) else 0, 0)
+        cell = np.repeat(np.arange(len(rows)), rows)
+        local = np.arange(len(cell)) - np.repeat(self.rows_of_cell, rows)
+        unit = self.unit_of[self.trees.first[self.trees.root[tree[cell]]] + local]
+        words = np.where(length > 0, length + header, 0)
+        return np.bincount(unit, words, len(self.size)).astype(np.int64)
+
+
+def place(network: Network, spec: SpinnakerSpec) -> Layout:
+    """Place a network.
+
+    Raises
+    ------
+    CapacityError
+        For more cores, memory, routing keys or routing entries than there are.
+    """
+    machine = spec.machine()
+    population, first, size = [], [], []
+    for index, one in enumerate(network.populations):
+        for start in range(0, one.size, spec.neurons_per_core):
+            population.append(index)
+            first.append(int(network.offsets[index]) + start)
+            size.append(min(spec.neurons_per_core, one.size - start))
+    room = machine.chips * spec.application_cores
+    if len(size) > room:
+        label = network.populations[population[room]].label
+        raise CapacityError(
+            f"the network takes {len(size)} cores of up to {spec.neurons_per_core} cells, "
+            f"{machine.chips} chips have {room} for applications, the next cells are of population "
+            f"{label!r}; use more boards (boards=3, 6, ...) or fewer cells"
+        )
+    order = np.array(
+        sorted(range(machine.chips), key=lambda chip: (distance(machine, 0, chip), chip))
+    )
+    cores = np.arange(len(size))
+    chip, port = order[cores // spec.application_cores], cores % spec.application_cores
+    core_of = np.repeat(cores, size).astype(np.int32)
+    source, target = synapse_ends(network)
+    sender, receiver = core_of[source].astype(np.int64), core_of[target].astype(np.int64)
+    pairs = np.unique(sender * max(len(size), 1) + receiver)
+    branches: list[Branch] = []
+    tree_of_core = np.full(len(size), -1, dtype=np.int64)
+    starts = np.searchsorted(pairs // max(len(size), 1), np.arange(len(size) + 1))
+    for core in cores:
+        reached = pairs[starts[core] : starts[core + 1]] % len(size)
+        if not len(reached):
+            continue
+        ports: dict[int, list[int]] = {}
+        for there in reached.tolist():
+            ports.setdefault(int(chip[there]), []).append(int(port[there]))
+        tree_of_core[core] = len(branches)
+        branches.append(multicast(machine, int(chip[core]), ports))
+    trees = flat_trees(machine, branches)
+    slot_unit = np.full(machine.chips * spec.application_cores, -1, dtype=np.int64)
+    slot_unit[chip * spec.application_cores + port] = cores
+    unit_of = slot_unit[trees.destination_chips() * spec.application_cores + trees.port]
+    rows_of_cell, row_start, synapse = _rows(
+        core_of, tree_of_core, trees, unit_of, source, sender, receiver
+    )
+    senders = np.flatnonzero(tree_of_core >= 0)
+    keys = allocate_keys([size[core] for core in senders], spec.colour_bits)
+    tables, saved = check_tables(machine, build_tables(machine, trees, keys), spec.table_entries)
+    population_, first_, size_ = (np.array(x, dtype=np.int64) for x in (population, first, size))
+    layout = Layout(
+        machine, core_of, population_, first_, size_, chip, port, trees, tree_of_core, unit_of,
+        rows_of_cell, row_start, synapse, tables, saved,
+    )  # fmt: skip
+    _check_memory(network, layout, spec)
+    return layout
+
+
+def _rows(
+    core_of: NDArray[np.int32],
+    tree_of_core: Ints,
+    trees: Trees,
+    unit_of: Ints,
+    source: Ints,
+    sender: Ints,
+    receiver: Ints,
+) -> tuple[Ints, Ints, Ints]:
+    """First row of each cell, first synapse of each row, and the synapses in this order."""
+    copies = trees.copies()
+    tree = tree_of_core[core_of]
+    rows = np.zeros(len(tree), dtype=np.int64)
+    rows[tree >= 0] = copies[tree[tree >= 0]]
+    first = np.cumsum(rows) - rows
+    n_units = len(tree_of_core)
+    local = {}
+    for core in np.flatnonzero(tree_of_core >= 0).tolist():
+        root = trees.root[tree_of_core[core]]
+        units = unit_of[trees.first[root] : trees.last[root]]
+        local.update({core * n_units + int(unit): k for k, unit in enumerate(units)})
+    keys = np.array(sorted(local), dtype=np.int64)
+    places = np.array([local[key] for key in keys.tolist()], dtype=np.int64)
+    pair = sender * n_units + receiver
+    row = first[source]
+    if len(keys):
+        row = row + places[np.searchsorted(keys, pair)]
+    order = np.argsort(row, kind="stable")
+    row_start = np.searchsorted(row[order], np.arange(int(rows.sum()) + 1)).astype(np.int64)
+    return first, row_start, order.astype(np.int64)
+
+
+def _check_memory(network: Network, layout: Layout, spec: SpinnakerSpec) -> None:
+    used = np.bincount(
+        layout.chip, 4 * layout.words_of_core(spec.row_header_words), layout.machine.chips
+    )
+    if len(used) and used.max() > spec.sdram_bytes:
+        worst = int(np.argmax(used))
+        index = int(layout.population[np.flatnonzero(layout.chip == worst)[0]])
+        raise CapacityError(
+            f"population {network.populations[index].label!r}: the synapses on the chip at "
+            f"{tuple(layout.machine.position[worst].tolist())} take {int(used.max())} B of "
+            f"{spec.sdram_bytes}; use fewer neurons a core (neurons_per_core=...) and more boards"
+        )
+
+
+def as_placement(network: Network, layout: Layout, spec: SpinnakerSpec) -> Placement:
+    """What all chips of this platform have in common."""
+    _, target = synapse_ends(network)
+    within = np.arange(len(layout.core_of)) - layout.first[layout.core_of]
+    return Placement(
+        core_of=layout.core_of,
+        position=layout.machine.position[layout.chip].astype(np.int16),
+        neurons=layout.size,
+        synapses=np.bincount(layout.core_of[target], minlength=len(layout.size)),
+        memory=layout.words_of_core(spec.row_header_words),
+        axons=build_axons(network, layout.core_of, within.astype(np.int64)),
+    )

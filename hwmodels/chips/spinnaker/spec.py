@@ -1,0 +1,137 @@
+"""The numbers of a SpiNNaker-style machine; their values stand in TOML files beside this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hwmodels.errors import ModelError
+from hwmodels.fabric.torus import FOREVER, Timing, Torus, boards, wait_cycles
+from hwmodels.spec import Spec, picoseconds, quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpinnakerSpec(Spec):
+    """The numbers of a SpiNNaker-style machine; values and sources stand in TOML files."""
+
+    boards: int = quantity("boards", "Boards of 48 chips: 1 with open edges, or threes that wrap")
+    cores_per_chip: int = quantity("cores", "Cores of a chip")
+    system_cores: int = quantity("cores", "Cores of a chip that run no neurons (monitors)")
+    neurons_per_core: int = quantity("", "Neurons of a core at most")
+    table_entries: int = quantity("entries", "Multicast routing table of a chip")
+    sdram_bytes: int = quantity("B", "Memory of a chip that applications can use")
+
+    weight_bits: int = quantity("bit", "Of a weight and of a slot of the ring buffer")
+    delay_steps: int = quantity("steps", "Slots of the ring buffer")
+    delay_stages: int = quantity("", "Stages of a delay-extension core, each of so many steps")
+    colour_bits: int = quantity("bit", "Of a key that carry the tick it was sent in")
+    queue_spikes: int = quantity("spikes", "Input queue of a core; one place stays empty")
+    ring_buffer_sigma: float = quantity("", "Standard deviations that a slot leaves room for")
+    planned_rate_Hz: float = quantity("Hz", "Rate of every source that a slot leaves room for")
+    synapse_tau_ms: float = quantity("ms", "Decay of the input of Izhikevich cells")
+    drop_late: int = quantity("", "1: what still waits when a tick begins is dropped")
+    timer_spread_us: float = quantity("us", "Timers of the cores start within so much")
+
+    cpu_MHz: float = quantity("MHz", "Clock of the cores")
+    router_MHz: float = quantity("MHz", "Clock of the routers")
+    router_pipeline: int = quantity("cycles", "From entry to the router's end")
+    router_wait_code: int = quantity("", "Wait before a blocked packet is dropped, an 8-bit float")
+    link_ns: float = quantity("ns", "A packet on a link within a board")
+    board_link_ns: float = quantity("ns", "A packet on a link between boards")
+    link_output_packets: int = quantity("packets", "Output buffer of a link")
+    link_input_packets: int = quantity("packets", "Input buffer of a link")
+    time_phase_us: float = quantity("us", "Packets are killed after two of these; 0: never")
+
+    lif_curr_cycles: float = quantity("cycles", "Update of a current-based neuron")
+    lif_cond_cycles: float = quantity("cycles", "Update of a conductance-based neuron")
+    lif_delta_cycles: float = quantity("cycles", "Update of a neuron with delta input")
+    izhikevich_cycles: float = quantity("cycles", "Update of an Izhikevich neuron")
+    external_cycles: float = quantity("cycles", "Update of a neuron that is computed elsewhere")
+    refractory_cycles: float = quantity("cycles", "Update of a refractory neuron")
+    spike_cycles: float = quantity("cycles", "What a spike adds to an update")
+    izhikevich_spike_cycles: float = quantity("cycles", "What it adds to one of Izhikevich")
+    send_cycles: float = quantity("cycles", "Sending a spike")
+    drain_cycles: float = quantity("cycles", "Drain of a neuron's slots, padded to a power of two")
+    drain_slot_cycles: float = quantity("cycles", "What a slot that is not empty adds")
+    word_cycles: float = quantity("cycles", "Adding a synaptic word to the ring buffer")
+    row_cycles: float = quantity("cycles", "Fixed part of a row")
+    first_lookup_cycles: float = quantity("cycles", "First spike into an idle core, until its DMA")
+    next_lookup_cycles: float = quantity("cycles", "Looking the next spike up and starting its DMA")
+    probe_cycles: float = quantity("cycles", "Probe of the binary search for a row")
+    dispatch_cycles: float = quantity("cycles", "Dispatch of the DMA interrupt")
+    receive_busy_cycles: float = quantity("cycles", "Interrupt of a packet, pipeline at work")
+    receive_idle_cycles: float = quantity("cycles", "The same when it wakes the pipeline")
+    dma_setup_ns: float = quantity("ns", "Set-up of a DMA")
+    dma_word_ns: float = quantity("ns", "DMA of one word")
+    row_header_words: int = quantity("words", "Of a row beside its synaptic words")
+
+    chip_W: float = quantity("W", "Power of a chip at rest")
+    core_mW: float = quantity("mW", "What a core at work adds")
+    visit_nJ: float = quantity("nJ", "A packet passing one router")
+    board_W: float = quantity("W", "Power of a board beside its chips")
+
+    def __post_init__(self) -> None:
+        for name in (
+            "cores_per_chip", "neurons_per_core", "table_entries", "delay_steps", "queue_spikes",
+            "router_pipeline", "link_output_packets", "link_input_packets",
+        ):  # fmt: skip
+            if getattr(self, name) < 1:
+                raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
+        for name in ("cpu_MHz", "router_MHz", "link_ns", "board_link_ns", "synapse_tau_ms"):
+            if not getattr(self, name) > 0:
+                raise ModelError(f"{self.name}: {name} must be > 0, got {getattr(self, name):g}")
+        if self.application_cores < 1:
+            raise ModelError(
+                f"{self.name}: system_cores must be < cores_per_chip ({self.cores_per_chip}), got "
+                f"{self.system_cores}"
+            )
+        if self.delay_steps != 16:
+            raise ModelError(
+                f"{self.name}: a synaptic word has 4 bits for the delay, so delay_steps must be "
+                f"16, got {self.delay_steps}"
+            )
+        if self.weight_bits != 16:
+            raise ModelError(
+                f"{self.name}: weights and slots have 16 bits in this arithmetic, got "
+                f"{self.weight_bits}"
+            )
+        if not 4 <= self.colour_bits <= 8:
+            raise ModelError(
+                f"{self.name}: colour_bits must lie between 4 and 8, got {self.colour_bits}"
+            )
+        wait_cycles(self.router_wait_code)
+        boards(self.boards)
+        self.timing()
+
+    @property
+    def application_cores(self) -> int:
+        """Cores of a chip that run neurons."""
+        return self.cores_per_chip - self.system_cores
+
+    @property
+    def longest_delay(self) -> int:
+        """Longest delay in steps, with delay-extension cores."""
+        return self.delay_steps * (1 + self.delay_stages)
+
+    def machine(self) -> Torus:
+        """The chips and their links."""
+        return boards(self.boards)
+
+    def timing(self) -> Timing:
+        """Times of the fabric in integer picoseconds."""
+        cycle = picoseconds(1e3 / self.router_MHz)
+        wait = wait_cycles(self.router_wait_code)
+        return Timing(
+            cycle_ps=cycle,
+            pipeline=self.router_pipeline,
+            wait_ps=FOREVER if wait == FOREVER else wait * cycle,
+            link_ps=picoseconds(self.link_ns),
+            board_link_ps=picoseconds(self.board_link_ns),
+            receive_ps=max(1, self.cycles_ps(self.receive_busy_cycles)),
+            phase_ps=picoseconds(self.time_phase_us * 1e3),
+            output_room=self.link_output_packets,
+            input_room=self.link_input_packets,
+        )
+
+    def cycles_ps(self, cycles: float) -> int:
+        """Cycles of a core in picoseconds."""
+        return round(cycles * 1e6 / self.cpu_MHz)
