@@ -180,14 +180,20 @@ class Spinnaker(Chip):
             links=machine.links(),
             cores=machine.cores(),
             energy=machine.energy(int(step_ps.sum())),
-            sources=self._sources(machine),
+            sources=self._sources(machine, len(step_ps) - 1),
         )
 
-    def _sources(self, machine: Machine) -> dict[str, str]:
+    def _sources(self, machine: Machine, steps: int) -> dict[str, str]:
         """Where the numbers come from, and what a reader of the report should know."""
         layout, spec = machine.layout, self.spec
         sizes = table_sizes(layout.tables)
-        counts = machine.counts()
+        overruns = machine.counts()["timer overruns"]
+        keeping_up = f"{overruns}"
+        if overruns:
+            keeping_up += (
+                f"; the busiest core needs {machine.load(steps):.3g} x real time: "
+                "time_scale_factor=... or fewer neurons_per_core"
+            )
         marks: dict[str, list[str]] = {}
         for row in spec.table():
             marks.setdefault(row.evidence, []).append(row.field)
@@ -197,7 +203,7 @@ class Spinnaker(Chip):
             "chosen by this model (mark M)": ", ".join(marks.get("M", [])) or "none",
             "routing tables": f"at most {int(sizes.max(initial=0))} entries of "
             f"{spec.table_entries} on a chip, {layout.saved_entries} saved by minimising",
-            "timer overruns": str(counts["timer overruns"]),
+            "timer overruns": keeping_up,
             "longest input queue": f"{machine.most_queued()} spikes of {spec.queue_spikes - 1}",
             "energy": "power over time, whatever the cores do; a core at work is one in use",
             "time": "software real time: a tick lasts its biological time times "

@@ -55,16 +55,17 @@ NO_JOB, LOOK_UP, ROW = range(3)
 (
     TICK_PS, RECEIVE_BUSY, RECEIVE_IDLE, FIRST_LOOK_UP, NEXT_LOOK_UP, PROBE, ROW_FIXED, WORD,
     DISPATCH, DMA_SETUP, DMA_WORD, DRAIN, DRAIN_SLOT, REFRACTORY, SPIKE, SEND, IZHIKEVICH_SPIKE,
-    UPDATE, QUEUE, COLOURS, SLOTS, SPARE, IDEAL_CORES, NO_FABRIC, DROP_LATE, DMA_HEADER, COSTS,
-) = range(27)  # fmt: skip
+    UPDATE, QUEUE, COLOURS, SLOTS, SPARE, IDEAL_CORES, NO_FABRIC, DROP_LATE, DMA_HEADER, BACKOFF,
+    COSTS,
+) = range(28)  # fmt: skip
 #: Update times of the four rules follow the other constants.
 #: Columns of packets beside those of the fabric, and of the table of copies.
 BASE_ROW, CELL, SENT_TICK, PACKET_COLUMNS = 3, 4, 5, 6
 OF_PACKET, LOCAL, SENT_PS, ARRIVED_PS, LATE, STATE_OF, COPY_COLUMNS = range(7)
 #: What can become of a copy.
 UNDER_WAY, DONE, LOST, REFUSED, CLEARED = range(5)
-#: Counters: packets, copies, spikes.
-PACKETS, COPIES, SPIKES = range(3)
+#: Counters: packets, copies, spikes, and when anything was last at work.
+PACKETS, COPIES, SPIKES, LAST_PS = range(4)
 
 
 def _preempt(unit, u, now, took):
@@ -193,14 +194,14 @@ def _tick(
     """A tick's work begins: everything it computes, and when its spikes will be sent."""
     unit[u, TICK] += 1
     tick, rule = unit[u, TICK], unit[u, RULE]
-    took, n = 0, 0
+    took, n = cost[BACKOFF], 0
     first = unit[u, FIRST_CELL]
     while drive_at[u] < drive_end[u] and drive_tick[drive_at[u]] <= tick:
         state[drive_cell[drive_at[u]], EXTERNAL_CURRENT] = drive_value[drive_at[u]]
         drive_at[u] += 1
     if rule != SOURCE:
         occupied = _drain(cost, unit, state, constants, ring, u)
-        took = cost[DRAIN] * unit[u, PADDED] + cost[DRAIN_SLOT] * occupied
+        took += cost[DRAIN] * unit[u, PADDED] + cost[DRAIN_SLOT] * occupied
     if rule < 0:
         each = 0
         if rule == EXTERNAL:
@@ -337,6 +338,8 @@ def simulate(
         while next_event(heap, count) == now:
             code = pop_event(heap, count)
             kind, u = code >> 40, code & 0xFFFFFFFFFF
+            if kind != TIMER:
+                counts[LAST_PS] = now
             if kind < TIMER:
                 end_event(
                     times, count, heap, link, arbiter, core, chip, listed, work, root, pool, code,

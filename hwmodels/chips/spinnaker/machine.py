@@ -79,7 +79,7 @@ class Machine:
         self._queue = np.zeros((units, spec.queue_spikes), dtype=np.int64)
         self._pool = np.zeros((4096, k.PACKET_COLUMNS), dtype=np.int64)
         self._copies = np.zeros((16384, k.COPY_COLUMNS), dtype=np.int64)
-        self._counts = np.zeros(3, dtype=np.int64)
+        self._counts = np.zeros(4, dtype=np.int64)
         slots = layout.machine.chips * ports
         self._out = np.zeros((slots + layout.machine.chips + 8, 4), dtype=np.int64)
         tree = layout.tree_of_core
@@ -315,6 +315,16 @@ class Machine:
             dtype=ENERGY,
         )
 
+    @property
+    def last_ps(self) -> int:
+        """Time of the last event."""
+        return int(self._counts[k.LAST_PS])
+
+    def load(self, steps: int) -> float:
+        """Work of the busiest core over the wall-clock that so many ticks should take."""
+        planned = max(steps, 1) * self.conditions.tick_ps
+        return float(self.unit[:, k.BUSY].max(initial=0)) / planned
+
     def most_queued(self) -> int:
         """Most spikes that waited in one core."""
         return int(self.unit[:, k.Q_MOST].max(initial=0))
@@ -354,6 +364,7 @@ def _costs(spec: SpinnakerSpec, conditions: Conditions) -> Ints:
         k.NO_FABRIC: int(conditions.ideal_fabric),
         k.DROP_LATE: int(spec.drop_late),
         k.DMA_HEADER: spec.row_header_words,
+        k.BACKOFF: round(spec.send_backoff_us * _MICROSECOND),
         k.COSTS + a.LIF_CURR: spec.cycles_ps(spec.lif_curr_cycles),
         k.COSTS + a.LIF_COND: spec.cycles_ps(spec.lif_cond_cycles),
         k.COSTS + a.IZHIKEVICH: spec.cycles_ps(spec.izhikevich_cycles),

@@ -73,6 +73,8 @@ class SpinnakerRun:
             if population.celltype == "Izhikevich":
                 self._machine.state[cells, a.STEP] = self._machine.constants[cells, a.H]
         self._step = -1
+        #: Time 0 is the initial state, and takes none.
+        self._step_ps = [np.zeros(1, dtype=np.int64)]
         self._set_traces()
 
     def _cells(self, population: int) -> slice:
@@ -114,7 +116,13 @@ class SpinnakerRun:
             if progress is not None:
                 progress(step)
         machine.run()
-        machine.now_ps = begin + (until_step - self._step) * tick
+        # Cores that cannot keep up make the run longer; it is spread over its steps.
+        steps = until_step - self._step
+        end = max(begin + steps * tick, machine.last_ps)
+        first = max(self._step, 0)
+        points = begin + (end - begin) * np.arange(until_step - first + 1) // max(steps, 1)
+        self._step_ps.append(np.diff(points))
+        machine.now_ps = end
         self._step = until_step
 
     def _stimulate(self, until_step: int) -> None:
@@ -178,8 +186,7 @@ class SpinnakerRun:
         )
 
     def _report(self, translation: Translation, steps: int) -> HardwareReport:
-        taken = np.full(steps + 1, self._machine.conditions.tick_ps, dtype=np.int64)
-        taken[0] = 0  # time 0 is the initial state
+        taken = np.concatenate(self._step_ps)[: steps + 1]
         report = self._chip.report(self._machine, self._network, taken)
         return replace(report, quantisation=translation.quantisation)
 

@@ -30,6 +30,7 @@ class SpinnakerSpec(Spec):
     synapse_tau_ms: float = quantity("ms", "Decay of the input of Izhikevich cells")
     drop_late: int = quantity("", "1: what still waits when a tick begins is dropped")
     timer_spread_us: float = quantity("us", "Timers of the cores start within so much")
+    send_backoff_us: float = quantity("us", "A core waits so long in each tick before it sends")
 
     cpu_MHz: float = quantity("MHz", "Clock of the cores")
     router_MHz: float = quantity("MHz", "Clock of the routers")
