@@ -5,8 +5,8 @@ gives each a value with its source and how well it is known. Files ship beside t
 copies one, changes numbers and passes its path.
 
 Evidence marks: V read in the primary artefact, V2 quoted by a third party, A abstract or caption,
-D derived arithmetically, R recalled, M a choice of this model. A plain value without a source is
-the user's own (U).
+D derived arithmetically, E from the real software in an emulator, R recalled, M a choice of this
+model. A plain value without a source is the user's own (U).
 """
 
 from __future__ import annotations

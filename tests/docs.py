@@ -9,9 +9,10 @@ from hwmodels.chips.dynapse import Dynapse
 from hwmodels.chips.loihi import Loihi
 from hwmodels.chips.neurocorex import Neurocorex
 from hwmodels.chips.sfq import Sfq
+from hwmodels.chips.spinnaker import Spinnaker
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.fabric.pulse_cells import library_names, load_library
-from tests.validation import dynapse, loihi, neurocorex, sfq, truenorth
+from tests.validation import dynapse, loihi, neurocorex, sfq, spinnaker, truenorth
 from tests.validation.table import rows
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -61,6 +62,7 @@ PARTS = {
     "specifications of dynapse": lambda: specification_table(Dynapse),
     "specifications of loihi": lambda: specification_table(Loihi),
     "specifications of neurocorex": lambda: specification_table(Neurocorex),
+    "specifications of spinnaker": lambda: specification_table(Spinnaker),
     "specifications of truenorth": lambda: specification_table(TrueNorth),
     "specifications of sfq": lambda: specification_table(Sfq),
     "validation of sfq": lambda: rows(sfq.all_targets()),
@@ -68,6 +70,7 @@ PARTS = {
     "validation of dynapse": lambda: rows(dynapse.all_targets()),
     "validation of loihi": lambda: rows(loihi.all_targets()),
     "validation of neurocorex": lambda: rows(neurocorex.all_targets()),
+    "validation of spinnaker": lambda: rows(spinnaker.all_targets()),
     "validation of truenorth": lambda: rows(truenorth.all_targets()),
 }
 

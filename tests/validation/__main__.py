@@ -1,6 +1,6 @@
 """Prints every validation table: ``python -m tests.validation``."""
 
-from tests.validation import dynapse, loihi, neurocorex, sfq, truenorth
+from tests.validation import dynapse, loihi, neurocorex, sfq, spinnaker, truenorth
 from tests.validation.table import rows
 
 
@@ -11,6 +11,8 @@ def main() -> None:
     print(rows(dynapse.all_targets()))
     print("\n## NeuroCoreX-style\n")
     print(rows(neurocorex.all_targets()))
+    print("\n## SpiNNaker-style\n")
+    print(rows(spinnaker.all_targets()))
     print("\n## TrueNorth-style\n")
     print(rows(truenorth.all_targets()))
     print("\n## SFQ-style\n")

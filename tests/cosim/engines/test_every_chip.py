@@ -147,4 +147,4 @@ def test_every_number_has_a_source_and_a_mark_that_means_something(chip):
     for name in chip_class(chip).presets():
         for row in chip_class(chip).load_spec(name).table():
             assert row.source, f"{name}: {row.field}"
-            assert row.evidence in {"V", "V2", "A", "D", "R", "L", "M"}, f"{name}: {row.field}"
+            assert row.evidence in {"V", "V2", "A", "D", "E", "R", "L", "M"}, f"{name}: {row.field}"
