@@ -276,7 +276,7 @@ def random_net(seed=1, n=30):
 @pytest.mark.parametrize("synapse", ["burst", "stochastic", "gate"])
 def test_engines_give_the_same_run(synapse):
     results = [
-        run_on(Sfq(synapse=synapse, engine=engine, stagger_ps=4), random_net(), 100.0)
+        run_on(Sfq(synapse=synapse, fidelity=engine, stagger_ps=4), random_net(), 100.0)
         for engine in ("reference", "compiled")
     ]
     ours, theirs = results

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodels.chips.sfq.circuits import divider, multiplier
 from hwmodels.errors import ModelError
 from hwmodels.fabric import pulse
 from hwmodels.fabric.pulse import (
@@ -354,3 +355,46 @@ def test_corners_differ_in_what_they_say_and_inherit_the_rest():
         load_library("nowhere.toml")
     with pytest.raises(ModelError, match="nearest"):
         RSFQ["JTI"]
+
+
+# Circuits from gates do what single cells stand for
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("pulses", [1, 2, 5, 20])
+def test_a_multiplier_of_gates_is_a_burst(engine, pulses):
+    net = Netlist(RSFQ)
+    port = multiplier(net, pulses, 45.0)
+    end = net.add("JTL", watch=WATCH_OUTPUTS)
+    net.wire(np.array([port.exit]), net.input(end, "JTL"))
+    # It starts afresh each time.
+    log, machine = run(net, [(port.entry, 0.0), (port.entry, 1500.0)], engine=engine)
+    came = np.array(left(log))
+    burst = one("BURST", [("a", 0.0)], pulses=pulses, burst_fs=45_300)
+    assert len(came) == 2 * pulses
+    assert np.allclose(came[pulses:] - came[:pulses], 1500.0)
+    assert np.allclose(np.diff(came[:pulses]), np.diff(left(burst)), atol=1e-6)
+    assert machine.under_way == 0
+    assert not np.any(log["what"] == TOO_CLOSE)
+
+
+def test_a_ring_of_gates_is_no_shorter_than_its_reset():
+    net = Netlist(RSFQ)
+    port = multiplier(net, 4, 22.0)
+    end = net.add("JTL", watch=WATCH_OUTPUTS)
+    net.wire(np.array([port.exit]), net.input(end, "JTL"))
+    came = left(run(net, [(port.entry, 0.0)])[0])
+    assert np.diff(came) == pytest.approx([31.3] * 3)
+
+
+@pytest.mark.parametrize("stages", [1, 2, 3])
+def test_a_chain_of_toggles_divides_as_a_counter_does(stages):
+    net = Netlist(RSFQ)
+    port = divider(net, stages)
+    end = net.add("JTL", watch=WATCH_OUTPUTS)
+    net.wire(np.array([port.exit]), net.input(end, "JTL"))
+    train = [25.0 * k for k in range(40)]
+    log, _ = run(net, [(port.entry, at) for at in train])
+    counter = one("COUNTER", [("a", at) for at in train], threshold=2.0**stages, reset=RESET_ZERO)
+    assert len(left(log)) == len(left(counter)) == 40 // 2**stages
+    assert np.allclose(np.diff(left(log)), np.diff(left(counter)))

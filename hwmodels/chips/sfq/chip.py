@@ -41,6 +41,8 @@ class Sfq(Chip):
     effects : str or sequence of str
         Which deviations from the ideal are on, out of :attr:`all_effects`; ``docs/sfq.md`` says
         what each one is.
+    fidelity : {"compiled", "reference"}
+        Numba, or the SimPy processes that it equals pulse for pulse.
     cells : str
         Cell library (a corner): ``rsfqlib``, ``pylse``, ``resistive``, or a TOML file.
     synapse : {"auto", "burst", "gate", "stochastic"}
@@ -60,8 +62,6 @@ class Sfq(Chip):
         Within which a merger takes two pulses for one; the library's, if not given.
     biasing : {"rsfq", "ersfq"}
         By resistors, which take power all the time, or without.
-    engine : {"compiled", "reference"}
-        Numba, or SimPy processes, with equal results.
     chip_seed : int
         Which chip out of all alike: what is spread is drawn from it.
     noise_seed : int
@@ -87,6 +87,7 @@ class Sfq(Chip):
         self,
         spec: str | Path | SfqSpec | None = None,
         effects: str | Sequence[str] | None = None,
+        fidelity: str = "compiled",
         cells: str = "rsfqlib",
         synapse: str = "auto",
         soma: str = "auto",
@@ -96,7 +97,6 @@ class Sfq(Chip):
         stagger_ps: float | str = 0.0,
         merge_window_ps: float | str | None = None,
         biasing: str = "rsfq",
-        engine: str = "compiled",
         chip_seed: int | str = 1,
         noise_seed: int | str = 1,
         **changes: Any,
@@ -109,7 +109,7 @@ class Sfq(Chip):
         self.filtered = one_of("filtered", filtered, ("refuse", "burst"))
         self.trees = one_of("trees", trees, ("balanced", "chain"))
         self.biasing = one_of("biasing", biasing, ("rsfq", "ersfq"))
-        self.engine = one_of("engine", engine, ("compiled", "reference"))
+        self.fidelity = one_of("fidelity", fidelity, ("compiled", "reference"))
         if self.synapse == "auto":
             self.synapse = "burst" if self.spec.burst_max > 1 else "gate"
         if self.soma == "auto":

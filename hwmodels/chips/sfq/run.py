@@ -92,7 +92,7 @@ class SfqRun:
         self._begin, self._lines_made = begin, lines
         self._circuit = net.build(chip.conditions)
         self._engine = pulse_engine(
-            self._circuit, chip.library.tables(), chip.conditions, chip.engine
+            self._circuit, chip.library.tables(), chip.conditions, chip.fidelity
         )
         #: Cell of the network behind each cell of the netlist that gives its spikes.
         self._network_cell = np.full(net.size, -1, dtype=np.int64)
@@ -253,7 +253,7 @@ class SfqRun:
         packets = self._packets(cells, time_fs, ids, starts)
         report = chip.report(
             translation, self._net, self._engine.flips, self._circuit.type, packets,
-            np.diff(whole_ps(starts), prepend=0), chip.engine,
+            np.diff(whole_ps(starts), prepend=0), chip.fidelity,
         )  # fmt: skip
         counts = {
             **translation.counts,

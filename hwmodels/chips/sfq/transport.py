@@ -61,7 +61,7 @@ class SfqTransport:
         chip.check_size(self._net, network)
         self._circuit = self._net.build(chip.conditions)
         self._engine = pulse_engine(
-            self._circuit, chip.library.tables(), chip.conditions, chip.engine
+            self._circuit, chip.library.tables(), chip.conditions, chip.fidelity
         )
         self._entry = begin.entry
         self._core = np.full(self._net.size, -1, dtype=np.int64)
@@ -152,7 +152,7 @@ class SfqTransport:
         report = self._chip.report(
             self._translation, self._net, self._engine.flips, self._circuit.type,
             np.concatenate([*self._packets, self._open]), np.diff(whole_ps(ends)),
-            self._chip.engine if self._real else "free",
+            self._chip.fidelity if self._real else "free",
         )  # fmt: skip
         short = self._wired.short if self._real else 0
         counts = {"lines that take longer than their delay": short, **self._counts}
