@@ -81,9 +81,9 @@ def score(experiment, result) -> dict[str, float]:
     counts = row_counts(result.spikes[result.labels.index("XOR")].time_ms)
     gap = min(counts[1:3]) - max(counts[0], counts[3])
     return {
-        "XOR is right": float(gap > 0),
-        "least 1 minus greatest 0 (spikes)": float(gap),
-        "spikes for 11": float(counts[3]),
+        "xor_right": float(gap > 0),
+        "xor_margin_spikes": float(gap),
+        "spikes_for_11": float(counts[3]),
     }
 
 
@@ -127,6 +127,19 @@ def print_margins(seeds: int) -> None:
         line(f"stagger {stagger:g} ps", replace(rate, stagger_ps=stagger))
     for wait in (3.5, 14.0, 21.0, 42.0):
         line(f"OR waits {wait:g} ps", replace(rate, wait_ps=wait))
+    print("\n  the margin crosses zero at")
+    for what, fails, works, circuit in (
+        ("weight currents x", 0.85, 1.0, lambda x: rate.with_currents(x)),
+        ("AND bias uA", second - 20, second, lambda x: replace(rate, bias_uA=(first, x))),
+        ("stagger ps", 0.0, 14.0, lambda x: replace(rate, stagger_ps=x)),
+    ):
+        for _ in range(8):
+            middle = (fails + works) / 2
+            if margin(circuit(middle).counts(range(seeds))).margin > 0:
+                works = middle
+            else:
+                fails = middle
+        print(f"    {what:22} {(fails + works) / 2:6.2f}")
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:

@@ -68,8 +68,8 @@ DECAY = np.exp(-np.arange(40 * 1024 + 2) / 1024)
 
 def draw(seed: int, cell: int, number: int) -> int:
     """32 bits of chance. Plain integers below 2**63, so it is the same in Python and compiled."""
-    x = seed & 0xFFFFFFFF
-    for value in (cell, number):
+    x = 0x1E3779B9
+    for value in (seed, cell, number):
         x = (x ^ (value & 0xFFFFFFFF)) & 0xFFFFFFFF
         x = ((x >> 16) ^ x) * 0x45D9F3B & 0xFFFFFFFF
         x = ((x >> 16) ^ x) * 0x45D9F3B & 0xFFFFFFFF

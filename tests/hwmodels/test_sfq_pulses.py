@@ -281,6 +281,11 @@ def test_chance_is_even_and_free_of_order():
     assert np.sum((counts - 225) ** 2 / 225) < 37.7  # chi squared, 15 degrees, 0.1 %
     bits = (values[:, None] >> np.arange(32)) & 1
     assert np.all(np.abs(bits.mean(axis=0) - 0.5) < 0.04)
+    # Neighbouring seeds and cells have nothing in common.
+    streams = {(s, c): [draw(s, c, k) for k in range(300)] for s in range(4) for c in range(4)}
+    assert len({tuple(stream) for stream in streams.values()}) == 16
+    correlation = np.corrcoef(list(streams.values())) - np.eye(16)
+    assert np.abs(correlation).max() < 0.25
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -46,7 +46,7 @@ def test_vogels_abbott_sustains_itself(model, low, high):
 )
 def test_xor_is_right_in_software_and_on_sfq_when_staggered(engine, right):
     workload = load_workload("sfq_xor", [], get_engine(engine))
-    assert workload.task(workload.result)["XOR is right"] == float(right)
+    assert workload.task(workload.result)["xor_right"] == float(right)
 
 
 def test_xor_circuits_are_swept_on_demand(capsys):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from hwmodels.chips.sfq import Sfq
 from hwmodels.chips.sfq.devices import gates, loop_threshold
 from hwmodels.chips.sfq.spec import SfqSpec
 from hwmodels.chips.sfq.xor import CountingXor, RateXor, margin
@@ -62,7 +63,6 @@ BIASES = (0.1, 0.3, 0.5, 0.7)
 
 @cache
 def spec() -> SfqSpec:
-    from hwmodels.chips.sfq import Sfq
 
     spec_: Any = Sfq().spec
     return spec_
@@ -315,6 +315,9 @@ def soft_targets() -> list[Target]:
                0.7, 1.25, "SUSHI by a digest"),
         Target("S4", "static power of 5,822 junctions, as SNN25", float(mean) * 5.822, 2.15, "mW",
                0.7, 1.25, "SNN25 abstract"),
+        Target("S2", "peak of gates at 45 GHz in 1e5 junctions",
+               1e5 / (Sfq(spec="sushi_like").spec.wiring_overhead * (3 + 7 + 11)) * 45, 1355,
+               "GSOPS", 0.5, 2.0, "SUSHI by a digest; junctions a synapse of datasheet 4.5"),
         Target("S3", "SPINIC 32 x 32, N f / w_max", 1024 * 45 / spec().burst_max, 2306, "GSOPS",
                0.9, 1.1, "SPINIC by a digest"),
         Target("S7", "rate ceiling of a burst", 1e3 / spec().burst_ps, 45, "GHz", 0.9, 1.1,
