@@ -1,4 +1,8 @@
-"""The compiled engine of pulse circuits: the same rules over flat arrays, with Numba."""
+"""The compiled engine of pulse circuits: the same rules over flat arrays, with Numba.
+
+The cache of compiled code follows this file alone: who changes ``draw`` or ``decay`` in
+:mod:`hwmodels.fabric.pulse` must touch it (or remove ``__pycache__``).
+"""
 
 from __future__ import annotations
 
