@@ -81,10 +81,14 @@ def _section(
     """Everything the template shows of one comparison."""
     from cosim.compare.figures_hardware import hardware_pictures
     from cosim.compare.figures_network import network_pictures
+    from cosim.compare.figures_spread import spread_pictures
 
     with drawing.style(f"section{i}"):
         network, hardware = network_pictures(comparison), hardware_pictures(comparison)
+        chips = [] if spread is None else spread_pictures(spread)
     verdict, *headline = wording.headline(comparison)
+    if spread is not None:
+        headline.append(wording.spread_sentence(spread))
     spoken = comparison.hardware
     return {
         "id": f"candidate-{i}",
@@ -105,6 +109,7 @@ def _section(
         ],
         "attribution": attribution,
         "spread": spread,
+        "spread_pictures": chips,
         "provenance": _provenance(comparison),
     }
 

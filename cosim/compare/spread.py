@@ -29,6 +29,8 @@ class SpreadRow:
         ``sd`` is that of a sample (n - 1); None for a single chip.
     share : bool
         Whether it is a share, to be read as per cent.
+    values : tuple of float or None
+        Of each chip, in the order of their numbers.
     """
 
     figure: str
@@ -39,6 +41,7 @@ class SpreadRow:
     smallest: float | None
     largest: float | None
     share: bool
+    values: tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def _row(
 ) -> SpreadRow:
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if not len(known):
-        return SpreadRow(name, 0, reference, None, None, None, None, share)
+        return SpreadRow(name, 0, reference, None, None, None, None, share, tuple(values))
     return SpreadRow(
         figure=name,
         defined=len(known),
@@ -134,4 +137,5 @@ def _row(
         smallest=float(known.min()),
         largest=float(known.max()),
         share=share,
+        values=tuple(values),
     )

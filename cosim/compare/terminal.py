@@ -94,6 +94,8 @@ def _parts(
     for i, sentence in enumerate(wording.headline(comparison)):
         style = ("green" if comparison.identical else "yellow") if i == 0 else ""
         parts.append(_bullet(sentence, style))
+    if spread is not None:
+        parts.append(_bullet(wording.spread_sentence(spread), ""))
     parts += [Text(), _populations(comparison), Text(wording.settings(comparison), style="dim")]
     if comparison.traces:
         parts += [Text(), _traces(comparison)]

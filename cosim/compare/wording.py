@@ -244,6 +244,19 @@ def spread_title(spread: Spread) -> str:
     return f"spread over {count(spread.chips)} chips ({numbers}){same}"
 
 
+def spread_sentence(spread: Spread) -> str:
+    """The figures a reader asks for first, as mean and standard deviation over the chips."""
+    said = []
+    for row in spread.rows:
+        first = row.figure.split(" ")[0] in ("task:", "rate", "within")
+        if not first or "Hz" in row.figure or row.mean is None:
+            continue
+        _, mean, sd, *_ = spread_cells(row)
+        said.append(f"{row.figure.removeprefix('task: ')} {mean}" + (f" ± {sd}" if row.sd else ""))
+    title = spread_title(spread).removeprefix("spread ")
+    return f"{title[0].upper()}{title[1:]}: {', '.join(said)} (mean ± standard deviation)."
+
+
 def spread_cells(row: SpreadRow) -> list[str]:
     """One table row: reference, mean, standard deviation, smallest, largest."""
     values = (row.reference, row.mean, row.sd, row.smallest, row.largest)

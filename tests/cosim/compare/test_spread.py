@@ -30,6 +30,7 @@ def test_it_is_the_statistics_of_each_figure(comparisons):
     shares = [c.total.coincident_share for c in comparisons]
     row = rows[f"within {comparisons[0].coincidence_ms:g} ms"]
     assert row.mean == pytest.approx(np.mean(shares))
+    assert row.values == tuple(shares)
     assert row.sd == pytest.approx(np.std(shares, ddof=1))
     assert (row.smallest, row.largest) == (min(shares), max(shares))
     accuracy = rows["task: accuracy"]
@@ -49,7 +50,12 @@ def test_terminal_and_page_show_it(comparisons):
     text = render_text(comparisons[0], spread=spread)
     assert "spread over 4 chips (1 to 4)" in text
     assert max(map(len, text.splitlines())) <= 80
+    said = " ".join(text.split())
+    assert "Over 4 chips (1 to 4): accuracy 0.650 ± 0.129, rate change" in said
     page = html_report(comparisons[0], spread=spread)
     assert "Spread over 4 chips (1 to 4)" in page
     assert "task: accuracy" in page
+    assert "Each dot is a chip." in page
+    alone = {"chips": Spread.from_comparisons(comparisons[:1])}
+    assert "Each dot is a chip." not in html_report(comparisons[0], spread=alone)
     assert "Spread over" not in html_report(comparisons[0])
