@@ -277,6 +277,7 @@ def hardware_show(
 ) -> None:
     """The numbers of a chip, each with its unit and source."""
     from hwmodels.chips import chip_class
+    from hwmodels.spec import EVIDENCE
 
     chip = chip_class(name)
     specification = chip.load_spec(spec)
@@ -294,7 +295,13 @@ def hardware_show(
         table.add_column(heading, overflow="fold")
     for row in rows:
         table.add_row(row.field, str(row.value), row.unit, row.source, row.evidence)
-    _terminal().print(table)
+    terminal = _terminal()
+    terminal.print(table)
+    used = {row.evidence for row in rows}
+    marks = "; ".join(f"{mark} {says}" for mark, says in EVIDENCE.items() if mark in used)
+    for line in (specification.note, f"ev.: {marks}."):
+        if line:
+            terminal.print(f"\n{line}", markup=False, highlight=False)
 
 
 @scenarios_app.command("list")

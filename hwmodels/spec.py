@@ -4,9 +4,7 @@ A specification is a frozen dataclass whose fields carry unit and meaning, and a
 gives each a value with its source and how well it is known. Files ship beside the chip; a user
 copies one, changes numbers and passes its path.
 
-Evidence marks: V read in the primary artefact, V2 quoted by a third party, A abstract or caption,
-D derived arithmetically, E from the real software in an emulator, R recalled, M a choice of this
-model. A plain value without a source is the user's own (U).
+How well a number is known is one of :data:`EVIDENCE`.
 """
 
 from __future__ import annotations
@@ -22,6 +20,19 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from hwmodels.errors import ModelError
+
+#: Evidence marks of numbers, and what they say.
+EVIDENCE = {
+    "V": "read in the primary artefact",
+    "V2": "quoted by a third party",
+    "A": "abstract or caption",
+    "D": "derived arithmetically",
+    "E": "from the real software in an emulator",
+    "L": "low confidence",
+    "R": "recalled, UNVERIFIED",
+    "M": "a choice of this model",
+    "U": "set by the user, or without a source",
+}
 
 
 class Row(NamedTuple):

@@ -131,6 +131,10 @@ def test_hardware_and_scenarios_can_be_listed_and_shown(type_in):
     rows = {row["field"]: row for row in json.loads(out)}
     assert rows["hop_ew_ns"]["value"] == 4.1
     assert rows["hop_ew_ns"]["unit"] == "ns"
+    code, out, _ = type_in("hardware", "show", "dynapse")
+    assert code == 0
+    assert "UNVERIFIED: recalled or chosen" in " ".join(out.split())
+    assert "R recalled, UNVERIFIED" in " ".join(out.split())
     code, out, _ = type_in("scenarios", "list")
     assert all(name in out for name in scenarios.names())
     code, out, _ = type_in("scenarios", "show", "digits")

@@ -7,6 +7,7 @@ import pytest
 from hwmodels.chips import chip_class, chip_names
 from hwmodels.chips.loihi import Loihi, LoihiSpec
 from hwmodels.errors import ModelError
+from hwmodels.spec import EVIDENCE
 
 PRESETS = pytest.mark.parametrize("preset", Loihi.presets())
 
@@ -21,12 +22,15 @@ def test_unknown_hardware_names_what_there_is():
         chip_class("lohi")
 
 
-@PRESETS
-def test_every_number_has_a_meaning_a_source_and_an_evidence_mark(preset):
-    for row in Loihi.load_spec(preset).table():
-        assert row.meaning, row.field
-        assert row.source, row.field
-        assert row.evidence in ("V", "V2", "A", "D", "R", "M"), row.field
+@pytest.mark.parametrize("name", chip_names())
+def test_every_number_has_a_meaning_a_source_and_an_evidence_mark(name):
+    chip = chip_class(name)
+    for preset in chip.presets():
+        for row in chip.load_spec(preset).table():
+            assert row.meaning, (preset, row.field)
+            assert row.source, (preset, row.field)
+            assert row.evidence in EVIDENCE, (preset, row.field)
+            assert row.evidence != "U", (preset, row.field)
 
 
 @PRESETS
