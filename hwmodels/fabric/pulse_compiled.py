@@ -134,7 +134,7 @@ def _run(c, t, s, waiting, collisions, jitter, seed, until_fs, normal, table):
             longer = np.empty((2 * len(log) + 2 * c.pulses[cell] + 16, 6), dtype=np.int64)
             longer[:n_log] = log[:n_log]
             log = longer
-        if kind == SOMA and now < s.fired_fs[cell] + c.deaf_fs[cell]:
+        if kind == SOMA and now <= s.fired_fs[cell] + c.deaf_fs[cell]:
             log[n_log] = now, cell, port, DEAF, spike, carried
             n_log += 1
             continue

@@ -155,7 +155,7 @@ class _Cell:
 
     def _take(self, one: _Pulse, now: int) -> None:
         c, number = self._engine.circuit, self.number
-        if self._kind == SOMA and now < self._fired_fs + int(c.deaf_fs[number]):
+        if self._kind == SOMA and now <= self._fired_fs + int(c.deaf_fs[number]):
             self._note(pulse.DEAF, one, now)
             return
         pushed = 0

@@ -161,7 +161,7 @@ def test_ideal_somas_follow_the_equation():
     times = [1.0, 4.0, 5.0, 12.0, 14.0, 30.0]
     net = one_cell(times, weight=15.0, tau_refrac=3.0)
     result = run_on(Sfq(effects=IDEAL), net, 60.0)
-    assert spikes(result) == pytest.approx([6.0, 9.0, 17.0, 35.0], abs=1e-3)
+    assert spikes(result) == pytest.approx([6.0, 10.0, 17.0, 35.0], abs=1e-3)
 
 
 def test_the_membrane_leaks_and_can_be_recorded():
@@ -347,6 +347,19 @@ def test_power_area_and_energy_follow_from_the_cells():
     assert static_pJ["flips in JTL"] == pytest.approx(2 * jtls * 0.3619e-6, rel=1e-3)
     at_full_rate = 2.0678e-15 * bias_A * 45e9
     assert ersfq.energy["unit_pJ"][-1] == pytest.approx(at_full_rate)
+
+
+def test_passive_lines_meet_delays_with_five_junctions():
+    net = one_cell([10.0])
+    jtl, ptl = (
+        run_on(Sfq(effects="arithmetic+fabric", lines=k), net, 40.0) for k in ("jtl", "ptl")
+    )
+    assert spikes(ptl) == pytest.approx([15.0])
+    figures = {row["what"]: row["value"] for row in ptl.hardware.resources}
+    assert figures["junctions of its cells"] == 3 + 5 + 28 + 7
+    assert figures["passive lines"] == pytest.approx((125 - 3.5 - 8.6 - 11 - 10.7) / 11.2)
+    assert jtl.hardware.resources["value"][0] > figures["junctions of its cells"]
+    assert "passive lines" not in jtl.hardware.resources["what"]
 
 
 def test_chained_trees_are_slower_and_corners_differ():

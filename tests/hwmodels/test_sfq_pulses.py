@@ -22,7 +22,6 @@ from hwmodels.fabric.pulse import (
     WATCH_INPUTS,
     WATCH_OUTPUTS,
     Conditions,
-    Netlist,
     draw,
     pulse_engine,
 )
@@ -33,6 +32,7 @@ from hwmodels.fabric.pulse_cells import (
     library_names,
     load_library,
 )
+from hwmodels.fabric.pulse_netlist import Netlist
 
 RSFQ = load_library("rsfqlib")
 ENGINES = ("reference", "compiled")

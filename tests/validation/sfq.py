@@ -22,10 +22,10 @@ from hwmodels.fabric.pulse import (
     TOO_CLOSE,
     WATCH_OUTPUTS,
     Conditions,
-    Netlist,
     pulse_engine,
 )
 from hwmodels.fabric.pulse_cells import CellLibrary, femtoseconds, load_library
+from hwmodels.fabric.pulse_netlist import Netlist
 from tests.validation.table import Target, within
 
 RSFQ = load_library("rsfqlib")

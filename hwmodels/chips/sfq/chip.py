@@ -17,9 +17,11 @@ from hwmodels.chips.sfq.translation import (
     retranslate,
     translate,
 )
+from hwmodels.chips.sfq.wiring import Style
 from hwmodels.errors import CapacityError, ModelError
-from hwmodels.fabric.pulse import Conditions, Netlist
+from hwmodels.fabric.pulse import Conditions
 from hwmodels.fabric.pulse_cells import CellLibrary, load_library
+from hwmodels.fabric.pulse_netlist import Netlist
 from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
@@ -55,6 +57,8 @@ class Sfq(Chip):
         What to do with synapses that have a filter: a burst over ``tau_syn``, or nothing.
     trees : {"balanced", "chain"}
         Of splitters and mergers: of least depth, or rows.
+    lines : {"jtl", "ptl"}
+        Delay lines of JTLs, or passive ones between a driver and a receiver.
     stagger_ps : float
         Each further line into one merger tree is later by this, so that pulses sent together
         do not meet.
@@ -94,6 +98,7 @@ class Sfq(Chip):
         leak: str = "strict",
         filtered: str = "refuse",
         trees: str = "balanced",
+        lines: str = "jtl",
         stagger_ps: float | str = 0.0,
         merge_window_ps: float | str | None = None,
         biasing: str = "rsfq",
@@ -108,6 +113,7 @@ class Sfq(Chip):
         self.leak = one_of("leak", leak, ("strict", "drop"))
         self.filtered = one_of("filtered", filtered, ("refuse", "burst"))
         self.trees = one_of("trees", trees, ("balanced", "chain"))
+        self.lines = one_of("lines", lines, ("jtl", "ptl"))
         self.biasing = one_of("biasing", biasing, ("rsfq", "ersfq"))
         self.fidelity = one_of("fidelity", fidelity, ("compiled", "reference"))
         if self.synapse == "auto":
@@ -152,6 +158,10 @@ class Sfq(Chip):
             seed=self.noise_seed,
             specimen=self.chip_seed,
         )
+
+    def style(self, timed: bool, lead_fs: int = 0) -> Style:
+        """How the chip is wired, with cells that take time or none."""
+        return Style(self.trees == "chain", self.stagger_ps, self.lines == "ptl", timed, lead_fs)
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network as the chip holds it; see :class:`hwmodels.chip.Chip`."""
@@ -240,6 +250,7 @@ class Sfq(Chip):
         packets: NDArray,
         step_ps: NDArray[np.int64],
         fidelity: str,
+        passive_mm: float,
     ) -> HardwareReport:
         """Everything the chip did.
 
@@ -252,6 +263,8 @@ class Sfq(Chip):
         packets : structured array
         step_ps : int64, shape (steps,)
         fidelity : str
+        passive_mm : float
+            Length of passive lines.
         """
         spec, cells = self.spec, list(self.library.cells.values())
         total = np.bincount(types, flips, minlength=len(cells))
@@ -275,6 +288,8 @@ class Sfq(Chip):
             (f"at the wall, x{spec.cautious_cooling_factor:g}",
              power_W * spec.cautious_cooling_factor, "W"),
         ]  # fmt: skip
+        if passive_mm:
+            resources.insert(2, ("passive lines", passive_mm, "mm"))
         own = "arithmetic" in self.effects
         return HardwareReport(
             chip=self.name,

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hwmodels.fabric.pulse import RESET_ZERO, Netlist
+from hwmodels.fabric.pulse import RESET_ZERO
 from hwmodels.fabric.pulse_cells import femtoseconds
+from hwmodels.fabric.pulse_netlist import Netlist
 
 
 class Port(NamedTuple):

@@ -47,7 +47,7 @@ def weight_current(
 
 
 class GateSettings(NamedTuple):
-    """Fields of gates in a circuit, for :meth:`hwmodels.fabric.pulse.Netlist.add`."""
+    """Fields of gates in a circuit, for :meth:`hwmodels.fabric.pulse_netlist.Netlist.add`."""
 
     chance: NDArray[np.int64]
     extra_fs: NDArray[np.int64]

@@ -17,8 +17,9 @@ from hwmodels.chips.sfq.counts import count_ends
 from hwmodels.chips.sfq.devices import chance, loop_threshold
 from hwmodels.chips.sfq.wiring import Ends, Lines, soma_ends, source_ends, wire
 from hwmodels.errors import UnsupportedError
-from hwmodels.fabric.pulse import LEFT, TAKEN, Netlist, pulse_engine
+from hwmodels.fabric.pulse import LEFT, TAKEN, pulse_engine
 from hwmodels.fabric.pulse_cells import FLUX_QUANTUM_UA_PH
+from hwmodels.fabric.pulse_netlist import Netlist
 from hwmodels.mapping import Placement
 from hwmodels.network import Network, stimulus_events, to_delay_steps
 from hwmodels.recorder import Recorder, only_recorded, spikes_at
@@ -84,10 +85,7 @@ class SfqRun:
             sources.delay_fs,
         )
         lines = self._lines(network, timed)
-        self._wired = wire(
-            net, begin, somas, lines, chip.spec, chip.synapse, chip.trees == "chain",
-            chip.stagger_ps, timed,
-        )  # fmt: skip
+        self._wired = wire(net, begin, somas, lines, chip.spec, chip.synapse, chip.style(timed))
         chip.check_size(net, network)
         self._begin, self._lines_made = begin, lines
         self._circuit = net.build(chip.conditions)
@@ -253,7 +251,7 @@ class SfqRun:
         packets = self._packets(cells, time_fs, ids, starts)
         report = chip.report(
             translation, self._net, self._engine.flips, self._circuit.type, packets,
-            np.diff(whole_ps(starts), prepend=0), chip.fidelity,
+            np.diff(whole_ps(starts), prepend=0), chip.fidelity, self._wired.passive_mm,
         )  # fmt: skip
         counts = {
             **translation.counts,

@@ -40,6 +40,8 @@ class SfqSpec(Spec):
     leak_ps_max: float = quantity("ps", "Longest one; slower leaks are none")
     soma_dead_ps: float = quantity("ps", "Shortest refractory time of a soma")
 
+    passive_ps_per_mm: float = quantity("ps/mm", "Time on a passive line")
+
     spread_cv: float = quantity("", "Static spread of cell delays over a chip")
     weight_spread_uA: float = quantity("uA", "Static spread of weight and soma currents")
     bias_factor: float = quantity("", "Bias current of all cells over its nominal value")
@@ -55,7 +57,8 @@ class SfqSpec(Spec):
         for name in (
             "ps_per_ms", "threshold_max", "burst_max", "burst_ps", "weight_grey_uA",
             "weight_step_uA", "soma_critical_uA", "soma_coupling", "soma_step_uA", "leak_ps_min",
-            "wiring_overhead", "junctions_per_mm2", "bias_factor", "cooling_factor",
+            "passive_ps_per_mm", "wiring_overhead", "junctions_per_mm2", "bias_factor",
+            "cooling_factor",
         ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ModelError(f"{self.name}: {name} must be > 0, got {getattr(self, name):g}")

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from hwmodels.chip import Transit, Translation, at_once
 from hwmodels.chips.sfq.counts import count_ends
 from hwmodels.chips.sfq.wiring import Lines, port_ends, source_ends, wire
-from hwmodels.fabric.pulse import TAKEN, Netlist, pulse_engine
+from hwmodels.fabric.pulse import TAKEN, pulse_engine
+from hwmodels.fabric.pulse_netlist import Netlist
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import synapse_ends
 from hwmodels.network import to_delay_steps
@@ -55,8 +56,8 @@ class SfqTransport:
             np.ones(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.ones(n), np.empty(0),
         )  # fmt: skip
         self._wired = wire(
-            self._net, begin, end, lines, chip.spec, None, chip.trees == "chain",
-            chip.stagger_ps, timed, lead_fs=(self._step_fs + 1) // 2,
+            self._net, begin, end, lines, chip.spec, None,
+            chip.style(timed, lead_fs=(self._step_fs + 1) // 2),
         )  # fmt: skip
         chip.check_size(self._net, network)
         self._circuit = self._net.build(chip.conditions)
@@ -152,7 +153,7 @@ class SfqTransport:
         report = self._chip.report(
             self._translation, self._net, self._engine.flips, self._circuit.type,
             np.concatenate([*self._packets, self._open]), np.diff(whole_ps(ends)),
-            self._chip.fidelity if self._real else "free",
+            self._chip.fidelity if self._real else "free", self._wired.passive_mm,
         )  # fmt: skip
         short = self._wired.short if self._real else 0
         counts = {"lines that take longer than their delay": short, **self._counts}

@@ -1,8 +1,9 @@
 """A translated network as a netlist: trees of splitters, delay lines, synapses, mergers, somas.
 
 Each synapse is a line of its own from its source's splitter tree to the merger tree of its target
-(one tree for excitation, one for inhibition). A delay line of JTLs makes up what the rest of the
-way lacks of the synapse's delay; where the way alone takes longer, the spike comes late.
+(one tree for excitation, one for inhibition). A delay line (JTLs, or a passive line between driver
+and receiver) makes up what the rest of the way lacks of the synapse's delay; where the way alone
+takes longer, the spike comes late.
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ from hwmodels.fabric.pulse import (
     RESET_ZERO,
     WATCH_INPUTS,
     WATCH_OUTPUTS,
-    Netlist,
 )
 from hwmodels.fabric.pulse_cells import CellLibrary, femtoseconds
+from hwmodels.fabric.pulse_netlist import Netlist
 
 #: Soma cell and reset rule by kind.
 SOMAS = {
@@ -81,6 +82,30 @@ class Ends(NamedTuple):
     delay_fs: NDArray[np.int64]
 
 
+class Style(NamedTuple):
+    """How a chip is wired.
+
+    Attributes
+    ----------
+    chain : bool
+        Trees that are rows of cells instead of balanced.
+    stagger_ps : float
+        Each further line into one merger tree is later by this.
+    passive : bool
+        Whether delays are passive lines between driver and receiver where these fit.
+    timed : bool
+        Whether cells take time; if not, ideal wires make up the delays.
+    lead_fs : int
+        How much sooner than its delay a pulse shall arrive.
+    """
+
+    chain: bool
+    stagger_ps: float
+    passive: bool
+    timed: bool
+    lead_fs: int = 0
+
+
 class Wired(NamedTuple):
     """What wiring gave.
 
@@ -92,11 +117,14 @@ class Wired(NamedTuple):
         Lines that take longer than their delay.
     hops : int64, shape (lines,)
         Splitters and mergers on the way.
+    passive_mm : float
+        Length of all passive lines.
     """
 
     latency_fs: NDArray[np.int64]
     short: int
     hops: NDArray[np.int64]
+    passive_mm: float
 
 
 def wire(
@@ -106,10 +134,7 @@ def wire(
     lines: Lines,
     spec: SfqSpec,
     synapse: str | None,
-    chain: bool,
-    stagger_ps: float,
-    timed: bool,
-    lead_fs: int = 0,
+    style: Style,
 ) -> Wired:
     """Put all lines into a netlist.
 
@@ -123,19 +148,12 @@ def wire(
     spec : SfqSpec
     synapse : {"burst", "gate", "stochastic"} or None
         Kind of synapse cell; none where neurons are exact.
-    chain : bool
-        Trees that are rows of cells instead of balanced.
-    stagger_ps : float
-        Each further line into one merger tree is later by this.
-    timed : bool
-        Whether cells take time; if not, ideal wires make up the delays.
-    lead_fs : int
-        How much sooner than its delay a pulse shall arrive.
+    style : Style
     """
     library, n = net.library, len(lines.source)
     order = np.argsort(lines.source, kind="stable")
     sources, group = np.unique(lines.source[order], return_inverse=True)
-    pins, depth = net.split(begin.exit[sources], group, chain)
+    pins, depth = net.split(begin.exit[sources], group, style.chain)
     out, splits = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     out[order], splits[order] = pins, depth
 
@@ -144,7 +162,7 @@ def wire(
     order = np.argsort(key, kind="stable")
     trees, group = np.unique(key[order], return_inverse=True)
     roots = end.entry[trees // 2] + trees % 2
-    pins, depth = net.merge(roots, group, chain)
+    pins, depth = net.merge(roots, group, style.chain)
     into, merges = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     into[order], merges[order] = pins, depth
     first = np.searchsorted(group, group)
@@ -152,31 +170,55 @@ def wire(
     rank[order] = np.arange(n) - first
 
     def time(name: str) -> int:
-        return library[name].delay_fs if timed else 1
+        return library[name].delay_fs if style.timed else 1
 
     way = begin.delay_fs[lines.source] + splits * time("SPLIT") + merges * time("MERGE")
     way = way + end.delay_fs[lines.target]
     if synapse is not None and n:
         cells, delay = _synapses(net, lines, spec, library, synapse)
-        way = way + (delay if timed else 1)
+        way = way + (delay if style.timed else 1)
         name = {"burst": "BURST", "gate": "NDRO", "stochastic": "GATE"}[synapse]
         net.wire(net.output(cells, name), into)
         into = net.input(cells, name, "clk" if synapse == "gate" else None)
-    wanted = lines.delay_fs - lead_fs + rank * femtoseconds(stagger_ps)
-    missing = wanted - way
-    if timed:
-        jtl = library["JTL"].delay_fs
-        length = np.maximum(missing, 0) // jtl
-        there = length > 0
-        line = net.add("JTL", int(np.count_nonzero(there)), length=length[there])
-        net.wire(out[there], net.input(line, "JTL"))
-        out[there] = net.output(line, "JTL")
+    wanted = lines.delay_fs - style.lead_fs + rank * femtoseconds(style.stagger_ps)
+    missing = np.maximum(wanted - way, 0)
+    passive_fs = 0
+    if style.timed:
+        passive_fs, added = _delay_lines(net, out, missing, style.passive)
         net.wire(out, into)
-        latency = way + length * jtl
     else:
-        net.wire(out, into, np.maximum(missing, 0))
-        latency = way + np.maximum(missing, 0)
-    return Wired(latency, int(np.count_nonzero(latency > lines.delay_fs)), splits + merges)
+        added = missing
+        net.wire(out, into, missing)
+    return Wired(
+        way + added,
+        int(np.count_nonzero(way + added > lines.delay_fs)),
+        splits + merges,
+        passive_fs / femtoseconds(spec.passive_ps_per_mm),
+    )
+
+
+def _delay_lines(
+    net: Netlist, out: NDArray[np.int64], missing: NDArray[np.int64], passive: bool
+) -> tuple[int, NDArray[np.int64]]:
+    """Lines that take what is missing, between outputs and whatever follows; changes ``out``.
+
+    Returns the time on passive lines, and what each line takes.
+    """
+    library = net.library
+    jtl, ends = library["JTL"].delay_fs, library["PTLTX"].delay_fs + library["PTLRX"].delay_fs
+    on_passive = missing >= ends if passive else np.zeros(len(missing), dtype=bool)
+    length = np.where(on_passive, 0, missing // jtl)
+    there = length > 0
+    line = net.add("JTL", int(np.count_nonzero(there)), length=length[there])
+    net.wire(out[there], net.input(line, "JTL"))
+    out[there] = net.output(line, "JTL")
+    n = int(np.count_nonzero(on_passive))
+    driver, receiver = net.add("PTLTX", n), net.add("PTLRX", n)
+    wire_fs = missing[on_passive] - ends
+    net.wire(out[on_passive], net.input(driver, "PTLTX"))
+    net.wire(net.output(driver, "PTLTX"), net.input(receiver, "PTLRX"), wire_fs)
+    out[on_passive] = net.output(receiver, "PTLRX")
+    return int(wire_fs.sum()), np.where(on_passive, missing, length * jtl)
 
 
 def _synapses(net, lines: Lines, spec, library: CellLibrary, synapse: str):

@@ -20,10 +20,10 @@ from hwmodels.fabric.pulse import (
     RESET_ONE,
     WATCH_OUTPUTS,
     Conditions,
-    Netlist,
     pulse_engine,
 )
 from hwmodels.fabric.pulse_cells import CellLibrary, femtoseconds
+from hwmodels.fabric.pulse_netlist import Netlist
 
 #: The four input pairs, in the order of a truth table.
 ROWS = ((0, 0), (0, 1), (1, 0), (1, 1))

@@ -80,6 +80,33 @@ def test_delay_lines_hide_all_ways_that_are_short_enough(seed, n, dt):
     assert "synaptic events lost" not in wired.counts
 
 
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**16), soma=st.sampled_from(["loop", "counter"]))
+def test_ideal_circuits_of_one_quantum_are_the_reference(seed, soma):
+    """Where every input fires its cell, reset takes all away, and a circuit is the ideal cell."""
+    rng = np.random.default_rng(seed)
+    n = 12
+    trains = [np.sort(rng.choice(np.arange(1, 40), 4, replace=False)) for _ in range(n)]
+    p = one_to_one(0, 0, 20.0, 1.0, n=n, label="r")
+    network = recorded(
+        cell("IF_curr_delta", n, "a", tau_refrac=float(rng.integers(1, 6))), source(trains),
+        projections=[
+            one_to_one(1, 0, 20.0, 2.0, n=n),
+            replace(p, target=rng.permutation(n).astype(np.int32),
+                    delay_ms=rng.integers(1, 9, n).astype(float)),
+        ],
+    )  # fmt: skip
+    reference = run(network, "brian2", 60.0)
+    chip = run(network, "sfq", 60.0, effects="arithmetic", soma=soma, leak="drop")
+    ours, theirs = chip.spikes[0], reference.spikes[0]
+    # A circuit takes a femtosecond a cell, so spikes of one step may change their order.
+    on_grid = np.rint(ours.time_ms / network.timestep_ms).astype(int)
+    assert np.abs(ours.time_ms - on_grid * network.timestep_ms).max() < 1e-3
+    order = np.lexsort((ours.cell, on_grid))
+    assert np.array_equal(ours.cell[order], theirs.cell)
+    assert np.allclose(on_grid[order] * network.timestep_ms, theirs.time_ms)
+
+
 def test_what_collides_is_lost_and_counted():
     both = replace(
         one_to_one(1, 0, 8.0, 6.0, n=1), indptr=np.array([0, 1, 2]),
