@@ -112,8 +112,8 @@ class HardwareEngine:
     def _specimen_option(self) -> str:
         if self.chip.specimen_option is None:
             raise ModelError(
-                f"{self.name} has no device mismatch: all its chips are the same, so there is no "
-                "spread over them"
+                f"{self.name} has no device mismatch or noise here: all its chips are the same, so "
+                "there is no spread over them"
             )
         return self.chip.specimen_option
 

@@ -300,10 +300,10 @@ class MulticoreTransport:
 
     @property
     def busy_ps(self) -> NDArray[np.int64]:
-        """Time of sweeps and services of each core so far."""
-        busy_ps = self._swept_ps.copy()
-        np.add.at(busy_ps, self._routes.target, self._routes.service_ps * self._used)
-        return busy_ps
+        """Busy time of each core so far: of the busier of its sweep and receiver, which overlap."""
+        received_ps = np.zeros_like(self._swept_ps)
+        np.add.at(received_ps, self._routes.target, self._routes.service_ps * self._used)
+        return np.maximum(self._swept_ps, received_ps)
 
     @property
     def packets(self) -> NDArray:
