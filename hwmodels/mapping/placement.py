@@ -120,7 +120,7 @@ class Placement:
 
 
 class Rows(NamedTuple):
-    """The synapses that some cells have together on a core.
+    """The synapses that some cells have together on a core, by source and then by target.
 
     Attributes
     ----------
@@ -129,15 +129,17 @@ class Rows(NamedTuple):
         core, and which synapse of the network it is (projection after projection).
     counts : int64, shape (axons,)
         Synapses of each source.
-    contiguous : bool, shape (axons,)
-        Whether its targets are a run of neighbouring cells, each hit once.
     """
 
     axon: NDArray[np.int64]
     place: NDArray[np.int64]
     synapse: NDArray[np.int64]
     counts: NDArray[np.int64]
-    contiguous: NDArray[np.bool_]
+
+    @property
+    def contiguous(self) -> NDArray[np.bool_]:
+        """Whether the targets of each source are a run of neighbouring cells, each hit once."""
+        return unbroken(self.axon, self.place, len(self.counts))
 
 
 class Lists(NamedTuple):
@@ -265,10 +267,13 @@ def runs(
         Synapses of each axon.
     """
     order = np.lexsort((target, axon))
-    axon, target = axon[order], target[order]
+    return unbroken(axon[order], target[order], len(counts))
+
+
+def unbroken(axon: NDArray[np.int64], target: NDArray[np.int64], axons: int) -> NDArray[np.bool_]:
+    """The same for synapses that are sorted by axon and then by target."""
     gap = (axon[1:] == axon[:-1]) & (target[1:] != target[:-1] + 1)
-    broken = np.bincount(axon[1:][gap], minlength=len(counts))
-    return broken == 0
+    return np.bincount(axon[1:][gap], minlength=axons) == 0
 
 
 def synapse_ends(network: Network) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

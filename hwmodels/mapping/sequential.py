@@ -26,7 +26,6 @@ from hwmodels.mapping.placement import (
     Rows,
     build_axons,
     core_positions,
-    runs,
     synapse_ends,
 )
 from hwmodels.network import Network
@@ -217,12 +216,11 @@ class _Filling:
     def rows(self, first: int, last: int) -> Rows:
         """The synapses onto the cells at these positions in :attr:`order`."""
         begin, end = self._start[first], self._start[last]
-        place = self._place[begin:end]
-        _, axon, counts = np.unique(
-            self._source[begin:end], return_inverse=True, return_counts=True
-        )
-        contiguous = runs(place, axon, counts)
-        return Rows(axon, place - first, self._synapse[begin:end], counts, contiguous)
+        # Targets ascend here already, and go on to within each source.
+        order = np.argsort(self._source[begin:end], kind="stable") + begin
+        new = np.diff(self._source[order], prepend=-1) != 0
+        axon = np.cumsum(new) - 1
+        return Rows(axon, self._place[order] - first, self._synapse[order], np.bincount(axon))
 
     def _too_large(self, bounds: list[int]) -> CapacityError:
         """What filled the cores, for a network that is larger than the hardware."""

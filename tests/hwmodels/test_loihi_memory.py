@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodels.chips.loihi import Loihi
+from hwmodels.chips.loihi import Loihi, memory
 from hwmodels.errors import CapacityError
 from hwmodels.network import SynapseDynamics
 from tests.hwmodels.networks import cells, network, source, synapses
@@ -115,7 +115,8 @@ def test_a_convolution_stores_its_kernel_once():
     _, _, alone = mapped(net)
     _, _, shared = mapped(net, sharing="auto")
     assert table_of(alone) == {"dense": (60, 180, 60)}
-    assert table_of(shared) == {"shared": (1, 180, 1)}
+    # Bases are multiples of 4, so there is a copy for each residue.
+    assert table_of(shared) == {"shared": (4, 180, 4)}
     assert shared.axons.shared.all()
     assert np.array_equal(shared.axons.synapses, alone.axons.synapses)
 
@@ -130,7 +131,7 @@ def test_sharing_changes_memory_time_and_energy_and_no_spike():
     }
     assert energy["synapses, shared"] == (180, 24.0)
     assert energy["synapses, contiguous"][0] == energy["synapses, indexed"][0] == 0
-    assert "1 shared lists of 1 words" in shared.hardware.sources["synaptic memory"]
+    assert "4 shared lists of 4 words" in shared.hardware.sources["synaptic memory"]
     # Each of the 180 synapses takes 3.1 ns and not 3.8 ns; without sweeps that is all that differs.
     still = {"visit_ns": 0, "update_ns": 0, "spike_ns": 0}
     busy = [
@@ -158,28 +159,30 @@ def test_lists_that_differ_or_learn_are_not_shared(change):
     assert table_of(placement)["dense"][:2] == (12, 36)
 
 
-@pytest.mark.parametrize(("stride", "lists"), [(4, 1), (5, 2), (9, 3)])
+@pytest.mark.parametrize(("stride", "lists"), [(4, 1), (8, 2), (12, 3)])
 def test_a_base_reaches_255_compartments(stride, lists):
-    # Lists begin at 0, stride, ... up to 59 strides: 236, 295 and 531 compartments.
+    # Lists begin at 0, stride, ... up to 59 strides: 236, 472 and 708 compartments.
     _, _, placement = mapped(convolution(stride=stride), sharing="auto")
     assert table_of(placement)["shared"][0] == lists
 
 
-def wide_senders(stride):
-    """Two cells, each with the same list on another core, ``stride`` compartments apart."""
-    pairs = [(0, 2), (0, 3), (1, 2 + stride), (1, 3 + stride)]
+def two_senders(targets):
+    """Two cells with the same list of so many targets on the cores behind them."""
+    pairs = [(a, 2 + b) for a in (0, 1) for b in range(targets)]
     return network(cells(64), projections=[synapses(0, 0, pairs, 0.1)])
 
 
-@pytest.mark.parametrize(("stride", "needed"), [(4, 2), (3, 3)])
-def test_a_base_that_is_no_multiple_of_four_takes_a_second_output_axon(stride, needed):
-    mapped(wide_senders(stride), sharing="auto", output_axons_per_core=needed)
+@pytest.mark.parametrize(("targets", "slots"), [(16, 2), (3, 1)])
+def test_beyond_its_16_bit_axons_a_core_shares_what_is_worth_a_second_output_axon(
+    targets, slots, monkeypatch
+):
+    monkeypatch.setattr(memory, "SHORT_AXONS", 0)
+    cores = {"compartments_per_core": 32}
+    fits = mapped(two_senders(targets), sharing="auto", output_axons_per_core=2 * slots, **cores)
+    assert fits[2].neurons.tolist() == [32, 32]
+    assert (fits[2].axons.shared is not None) == (slots == 2)
     with pytest.raises(CapacityError, match="output axons"):
-        mapped(wide_senders(stride), sharing="auto", output_axons_per_core=1, cores_per_tile=1,
-               columns=1, rows=1)  # fmt: skip
-    if stride == 3:
-        fewer = mapped(wide_senders(stride), sharing="auto", output_axons_per_core=2)[2]
-        assert fewer.n_cores > 1, "the two senders no longer fit together"
+        mapped(two_senders(targets), sharing="auto", output_axons_per_core=2 * slots - 1, **cores)
 
 
 def test_a_network_may_fit_only_when_equal_lists_are_stored_once():

@@ -8,8 +8,8 @@ each rounded up to whole words of 64 bits (nengo-loihi, ``block.py``):
 * *indexed*, where they are not: an index for each synapse too;
 * *shared*, where several sources have the same list but for a shift of all targets (as in a
   convolution, or where all weights are equal): it is stored once, indexed, and each source's axon
-  adds its own base (population axons). The base is at most 255, and one that is no multiple of 4
-  takes a 32-bit axon, which fills two slots at the sender.
+  adds its own base (population axons). The base is a multiple of 4 of at most 255. A core tells
+  1,024 such axons of 16 bits apart; others have 32 bits, which fill two slots at the sender.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chips.loihi.spec import LoihiSpec
-from hwmodels.mapping.placement import LISTS, Lists, Rows
+from hwmodels.mapping.placement import LISTS, Lists, Rows, unbroken
 from hwmodels.mixing import mixed
 from hwmodels.network import Network, to_delay_steps
 
@@ -145,16 +145,11 @@ class SynapticMemory:
             return Lists(0)
         kind = self.format_of[rows.synapse]
         number = rows.axon * len(self.formats) + kind
-        order = np.lexsort((rows.place, number))
+        order = np.argsort(number, kind="stable")  # targets ascend within a source
         number, place, kind = number[order], rows.place[order], kind[order]
         first = np.flatnonzero(np.diff(number, prepend=-1))
         synapses = np.diff(first, append=len(number))
-        list_of = np.repeat(np.arange(len(first)), synapses)
-        inside = np.diff(list_of, prepend=-1) == 0
-        broken = np.bincount(
-            list_of[inside & (np.diff(place, prepend=0) != 1)], minlength=len(first)
-        )
-        dense = broken == 0
+        dense = unbroken(np.repeat(np.arange(len(first)), synapses), place, len(first))
         bits = np.array([f.weight_bits + f.delay_bits for f in self.formats])[kind[first]]
         words = _words(synapses, bits + np.where(dense, 0, self.index_bits))
         plain = _words(synapses, bits + self.index_bits)
@@ -196,25 +191,34 @@ def _share(
     All but ``offset`` (of each synapse from the first target of its list) are over lists; slots
     are 0 where a list is not shared.
     """
-    lists = len(base)
-    alike = np.unique(content ^ mixed(synapses.astype(np.uint64)), return_inverse=True)[1]
-    lowest = np.full(lists, np.iinfo(np.int64).max)
+    # A 16-bit axon shifts by multiples of 4, so each residue has a list of its own.
+    alike = content ^ mixed(
+        synapses.astype(np.uint64) * np.uint64(4) + (base % 4).astype(np.uint64)
+    )
+    alike = np.unique(alike, return_inverse=True)[1]
+    lowest = np.full(len(base), np.iinfo(np.int64).max)
     np.minimum.at(lowest, alike, base)
     window = (base - lowest[alike]) // BASES
     group = np.unique(alike * (int(window.max()) + 1) + window, return_inverse=True)[1]
     members = np.bincount(group)
     # An index counts from the base, so the widest offset says how many bits it takes.
     furthest = np.maximum.reduceat(offset, np.cumsum(synapses) - synapses)
-    index_bits = np.array([_width(int(far).bit_length(), INDEX_WIDTHS) for far in furthest])
+    needed = np.ceil(np.log2(furthest + 1)).astype(np.int64)
+    widths = np.array([*INDEX_WIDTHS, *range(INDEX_WIDTHS[-1] + 1, 64)])
+    index_bits = widths[np.searchsorted(widths, needed)]
     once = _words(synapses, bits + index_bits)
-    shared = fixed & (members[group] > 1) & (once < np.bincount(group, words)[group])
+    saved = np.bincount(group, words)[group] - once
+    shared = fixed & (members[group] > 1) & (saved > 0)
+    # What saves most has the 16-bit axons that a core tells apart; others need 32 bits, which are
+    # worth it from lists of two words on.
+    order = np.lexsort((group, -saved * shared / members[group]))
+    short = np.zeros(len(base), dtype=bool)
+    short[order[:SHORT_AXONS]] = True
+    half = np.bincount(group, ~short) > 0  # a group has axons of one kind
+    slots = np.where(half[group], 2, 1)
+    shared &= (slots == 1) | (words > 1)
     stored = ~shared
     stored[np.unique(group, return_index=True)[1]] = True
-    lowest = np.full(lists, np.iinfo(np.int64).max)
-    np.minimum.at(lowest, group, base)
-    slots = np.where((base - lowest[group]) % 4 == 0, 1, 2)
-    if np.count_nonzero(shared & (slots == 1)) > SHORT_AXONS:
-        slots[:] = 2
     return np.where(shared, slots, 0), stored, np.where(shared, once, words)
 
 
