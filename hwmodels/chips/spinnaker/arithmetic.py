@@ -13,10 +13,11 @@ from typing import Any
 FRACTION = 15
 ONE = 1 << FRACTION
 #: Rules of the cells.
-LIF_CURR, LIF_COND, IZHIKEVICH, LIF_DELTA = range(4)
+LIF_CURR, LIF_COND, IZHIKEVICH, LIF_DELTA, LIF_ALPHA = range(5)
 #: Columns of the state of a cell. ``RECOVERY`` is the refractory counter of LIF and ``u`` of
-#: Izhikevich; ``STEP`` is the latter's step length, changed for one step by a spike.
-V, RECOVERY, EXC, INH, EXTERNAL, STEP, STATE = range(7)
+#: Izhikevich; ``STEP`` is the latter's step length, changed for one step by a spike. An alpha
+#: function is a line (``EXC``, ``INH``) times an exponential (``EXP``), and ``LAST`` is its slope.
+V, RECOVERY, EXC, INH, EXTERNAL, STEP, EXP_E, EXP_I, LAST_E, LAST_I, STATE = range(11)
 #: Columns of the constants of a cell. The first ones mean something else to each rule.
 (
     REST, RESISTANCE, MEMBRANE, RESET, REFRACTORY, THRESHOLD, OFFSET, REVERSAL_E, REVERSAL_I,
@@ -105,7 +106,10 @@ def updated(rule, state, constants, cell):
                 product(state[cell, EXC], per_ms) - product(state[cell, INH], per_ms) + offset
             )
         else:
-            current = wrapped(state[cell, EXC] - state[cell, INH] + offset)
+            exc, inh = state[cell, EXC], state[cell, INH]
+            if rule == LIF_ALPHA:
+                exc, inh = product(exc, state[cell, EXP_E]), product(inh, state[cell, EXP_I])
+            current = wrapped(exc - inh + offset)
         _lif(state, constants, cell, current)
     fires = state[cell, V] >= constants[cell, THRESHOLD]
     if fires:
@@ -118,15 +122,37 @@ def updated(rule, state, constants, cell):
             state[cell, RECOVERY] = constants[cell, REFRACTORY]
     if rule == LIF_DELTA:
         state[cell, EXC] = state[cell, INH] = 0
+    elif rule == LIF_ALPHA:
+        for kind in range(2):
+            rise = product(state[cell, LAST_E + kind], constants[cell, INIT_E + kind])
+            state[cell, EXC + kind] = wrapped(state[cell, EXC + kind] + rise)
+            state[cell, EXP_E + kind] = share(
+                state[cell, EXP_E + kind], constants[cell, DECAY_E + kind]
+            )
     else:
         state[cell, EXC] = share(state[cell, EXC], constants[cell, DECAY_E])
         state[cell, INH] = share(state[cell, INH], constants[cell, DECAY_I])
     return fires
 
 
+def _alpha(state, constants, cell, kind, amount):
+    """A new alpha function on top of what is left of the old ones, as the firmware joins them."""
+    if amount <= 0:
+        return
+    state[cell, LAST_E + kind] = amount
+    left = share(state[cell, EXP_E + kind], constants[cell, DECAY_E + kind])
+    state[cell, EXP_E + kind] = wrapped(left + ONE)
+    line = wrapped(state[cell, EXC + kind] + product(amount, constants[cell, INIT_E + kind]))
+    inverse = (1 << (2 * FRACTION)) // state[cell, EXP_E + kind]
+    state[cell, EXC + kind] = product(ONE - inverse, line)
+
+
 def received(rule, state, constants, cell, kind, total, shift, spare):
     """Input of one type from a slot of the ring buffer."""
     init = constants[cell, INIT_E + kind]
+    if rule == LIF_ALPHA:
+        _alpha(state, constants, cell, kind, wrapped((total << shift) >> spare))
+        return
     if rule == LIF_DELTA:
         amount = wrapped((total << shift) >> spare)
     else:
@@ -136,5 +162,5 @@ def received(rule, state, constants, cell, kind, total, shift, spare):
 
 #: What :func:`updated` and :func:`received` are made of.
 PARTS: tuple[Callable[..., Any], ...] = (
-    wrapped, product, share, drained, _lif, _izhikevich, updated, received,
+    wrapped, product, share, drained, _lif, _izhikevich, updated, _alpha, received,
 )  # fmt: skip

@@ -7,6 +7,8 @@ smallest for which the sum expected at most still fits. It decides the size of o
 What a script's weight means on the chip:
 
 * ``IF_curr_exp``: the current that jumps. ``IF_cond_exp``: the conductance, times 1,024.
+* ``IF_curr_alpha``: the firmware takes a weight as charge, ours is that of the peak current that
+  a script means. The firmware joins overlapping alpha functions to one, with the latest's slope.
 * ``IF_curr_delta``: the firmware takes input as a current over one step, so a weight (a jump in
   mV) is the current that makes this jump.
 * ``Izhikevich``: the toolchain's cell has exponential input, of 5 ms by default; a weight (a jump
@@ -33,6 +35,7 @@ from hwmodels.quantisation import quantisation_row, weight_unit
 NATIVE = {
     "IF_curr_exp": a.LIF_CURR,
     "IF_cond_exp": a.LIF_COND,
+    "IF_curr_alpha": a.LIF_ALPHA,
     "IF_curr_delta": a.LIF_DELTA,
     "Izhikevich": a.IZHIKEVICH,
 }
@@ -54,8 +57,8 @@ class Format:
         Of :data:`NATIVE`; -1 where the chip has no arithmetic for its cells.
     shifts : tuple of int
         Of each of :data:`KINDS`.
-    gain : float64, shape (size,)
-        From a weight onto each cell to the chip's unit of input.
+    gain : float64, shape (2, size)
+        For each of :data:`KINDS`, from a weight onto each cell to the chip's unit of input.
     """
 
     rule: int
@@ -107,12 +110,12 @@ def make_formats(network: Network, spec: SpinnakerSpec, native: bool) -> dict[in
         inputs = [p for p in network.projections if p.post == index and p.n_synapses]
         for projection in inputs:
             _check_sign(projection, population)
-        shifts = tuple(
+        shifts = [
             _shift(
-                _expected_maximum([p for p in inputs if p.receptor == kind], gain, network, spec)
+                _expected_maximum([p for p in inputs if p.receptor == kind], gain[k], network, spec)
             )
-            for kind in KINDS
-        )
+            for k, kind in enumerate(KINDS)
+        ]
         rule = NATIVE.get(population.celltype, -1) if problem is None else -1
         formats[index] = Format(rule, (shifts[0], shifts[1]), gain)
     return formats
@@ -120,11 +123,13 @@ def make_formats(network: Network, spec: SpinnakerSpec, native: bool) -> dict[in
 
 def _gain(population: Population, dt: float, spec: SpinnakerSpec) -> NDArray[np.float64]:
     p = population.parameters
-    one = np.ones(population.size)
+    one = np.ones((2, population.size))
     if "cond" in population.celltype:
         return one * (1 << a.CONDUCTANCE_SHIFT)
     if population.celltype == "IF_curr_delta":
-        return dt * p["cm"] / p["tau_m"] / -np.expm1(-dt / p["tau_m"])
+        return one * dt * p["cm"] / p["tau_m"] / -np.expm1(-dt / p["tau_m"])
+    if population.celltype == "IF_curr_alpha":
+        return np.e * np.stack([p["tau_syn_E"], p["tau_syn_I"]])
     if population.celltype == "Izhikevich":
         return one / spec.synapse_tau_ms
     return one
@@ -185,8 +190,9 @@ def weight_levels(
     """Weights as the ring buffer adds them, int64, shape (n_synapses,)."""
     if chosen is None:
         return np.zeros(projection.n_synapses, dtype=np.int64)
-    shift = chosen.shifts[KINDS.index(projection.receptor)]
-    value = np.abs(projection.weight) * chosen.gain[projection.target]
+    kind = KINDS.index(projection.receptor)
+    shift = chosen.shifts[kind]
+    value = np.abs(projection.weight) * chosen.gain[kind][projection.target]
     level = np.rint(np.ldexp(value, a.FRACTION - shift + spare)).astype(np.int64)
     return np.minimum(level, a.FULL << spare)
 
@@ -196,8 +202,8 @@ def quantised(
 ) -> tuple[NDArray[np.float64], tuple, int]:
     """Weights as they act, the row of the report, and how many were lost to rounding."""
     level = weight_levels(projection, chosen)
-    shift = chosen.shifts[KINDS.index(projection.receptor)]
-    gain = chosen.gain[projection.target]
+    kind = KINDS.index(projection.receptor)
+    shift, gain = chosen.shifts[kind], chosen.gain[kind][projection.target]
     effective = (
         np.sign(projection.weight) * np.ldexp(level.astype(float), shift - a.FRACTION) / gain
     )
@@ -255,6 +261,9 @@ def constants_of(population: Population, dt: float, spec: SpinnakerSpec) -> NDAr
         # The firmware decays by the exponential of a quotient in s16.15.
         ratio = np.floor(dt / tau * a.ONE) / a.ONE
         table[:, a.DECAY_E + side] = fraction(np.exp(-ratio))
+        if rule == a.LIF_ALPHA:
+            table[:, a.INIT_E + side] = accum(dt / tau**2)
+            continue
         table[:, a.INIT_E + side] = fraction(-np.expm1(-ratio) / np.maximum(ratio, 1 / a.ONE))
     return table
 

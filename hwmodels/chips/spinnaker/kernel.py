@@ -12,10 +12,13 @@ from __future__ import annotations
 
 from hwmodels.chips.spinnaker.arithmetic import (
     EXC,
+    EXP_E,
     FULL,
     IZHIKEVICH,
+    LIF_ALPHA,
     RECOVERY,
     V,
+    product,
     received,
     updated,
 )
@@ -58,7 +61,7 @@ NO_JOB, LOOK_UP, ROW = range(3)
     UPDATE, QUEUE, COLOURS, SLOTS, SPARE, IDEAL_CORES, NO_FABRIC, DROP_LATE, DMA_HEADER, BACKOFF,
     COSTS,
 ) = range(28)  # fmt: skip
-#: Update times of the four rules follow the other constants.
+#: Update times of the rules follow the other constants.
 #: Columns of packets beside those of the fabric, and of the table of copies.
 BASE_ROW, CELL, SENT_TICK, PACKET_COLUMNS = 3, 4, 5, 6
 OF_PACKET, LOCAL, SENT_PS, ARRIVED_PS, LATE, STATE_OF, COPY_COLUMNS = range(7)
@@ -233,6 +236,11 @@ def _tick(
                 trace[tick, at, 1] = state[cell, RECOVERY]
                 trace[tick, at, 2] = state[cell, EXC]
                 trace[tick, at, 3] = state[cell, EXC + 1]
+                if rule == LIF_ALPHA:
+                    for kind in range(2):
+                        trace[tick, at, 2 + kind] = product(
+                            state[cell, EXC + kind], state[cell, EXP_E + kind]
+                        )
     for k in range(n):
         spike_cell[counts[SPIKES]], spike_tick[counts[SPIKES]] = fired_cell[u, k], tick
         counts[SPIKES] += 1

@@ -369,8 +369,9 @@ def _costs(spec: SpinnakerSpec, conditions: Conditions) -> Ints:
         k.COSTS + a.LIF_COND: spec.cycles_ps(spec.lif_cond_cycles),
         k.COSTS + a.IZHIKEVICH: spec.cycles_ps(spec.izhikevich_cycles),
         k.COSTS + a.LIF_DELTA: spec.cycles_ps(spec.lif_delta_cycles),
+        k.COSTS + a.LIF_ALPHA: spec.cycles_ps(spec.lif_alpha_cycles),
     }
-    cost = np.zeros(k.COSTS + 4, dtype=np.int64)
+    cost = np.zeros(k.COSTS + 5, dtype=np.int64)
     for place, value in values.items():
         cost[place] = value
     return cost

@@ -235,6 +235,7 @@ def _check_recordings(network: Network) -> None:
     have = {
         "IF_curr_exp": ("v", "isyn_exc", "isyn_inh"),
         "IF_cond_exp": ("v", "gsyn_exc", "gsyn_inh"),
+        "IF_curr_alpha": ("v", "isyn_exc", "isyn_inh"),
         "IF_curr_delta": ("v",),
         "Izhikevich": ("v", "u"),
     }

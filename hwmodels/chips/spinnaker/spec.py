@@ -45,6 +45,7 @@ class SpinnakerSpec(Spec):
     lif_curr_cycles: float = quantity("cycles", "Update of a current-based neuron")
     lif_cond_cycles: float = quantity("cycles", "Update of a conductance-based neuron")
     lif_delta_cycles: float = quantity("cycles", "Update of a neuron with delta input")
+    lif_alpha_cycles: float = quantity("cycles", "Update of a neuron with alpha-shaped input")
     izhikevich_cycles: float = quantity("cycles", "Update of an Izhikevich neuron")
     external_cycles: float = quantity("cycles", "Update of a neuron that is computed elsewhere")
     refractory_cycles: float = quantity("cycles", "Update of a refractory neuron")

@@ -56,7 +56,7 @@ def test_any_cell_type_runs_as_exact_neurons_on_the_fabric(celltype):
     reference = run(network, "brian2", 40.0)
     exact = run(network, "spinnaker", 40.0, neurons="exact", effects="core_load+fabric")
     assert same_everything(reference, exact)
-    if celltype not in ("IF_curr_delta", "Izhikevich"):
+    if celltype in ("IF_cond_alpha", "EIF_cond_exp_isfa_ista"):
         with pytest.raises(UnsupportedError, match=r"neurons=exact"):
             run(network, "spinnaker", 40.0)
 
@@ -72,9 +72,17 @@ def test_an_overloaded_machine_is_late_with_exact_neurons_too():
     assert slow.hardware.packets["late_steps"].max() > 0
 
 
-@pytest.mark.parametrize("celltype", ["IF_curr_exp", "IF_cond_exp", "IF_curr_delta", "Izhikevich"])
+@pytest.mark.parametrize(
+    "celltype", ["IF_curr_exp", "IF_curr_alpha", "IF_cond_exp", "IF_curr_delta", "Izhikevich"]
+)
 def test_the_chips_own_neurons_fire_about_as_often(celltype):
-    weight = {"IF_curr_exp": 1.0, "IF_cond_exp": 0.02, "IF_curr_delta": 6.0, "Izhikevich": 1.0}
+    weight = {
+        "IF_curr_exp": 1.0,
+        "IF_cond_exp": 0.02,
+        "IF_curr_delta": 6.0,
+        "Izhikevich": 1.0,
+        "IF_curr_alpha": 0.7,
+    }
     # The toolchain's Izhikevich cell smears a jump over 5 ms, so a current drives this one.
     drive = {"i_offset": 0.008} if celltype == "Izhikevich" else {}
     rng = np.random.default_rng(1)
