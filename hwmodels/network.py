@@ -111,7 +111,8 @@ class SynapseDynamics:
     parameters : mapping of str to float64 array
         Of the rule; scalars as arrays of shape (), one value a synapse as shape (n_synapses,).
         Of STDP: ``tau_plus``, ``tau_minus`` (ms), ``A_plus``, ``A_minus`` (changes of weight over
-        ``w_max``), ``w_min``, ``w_max`` (in the unit of the weight).
+        ``w_max``), ``w_min``, ``w_max`` (in the unit of the weight), and optionally
+        ``dendritic_delay_fraction``, the share of the delay behind the synapse (1 by default).
     """
 
     kind: str = "static"

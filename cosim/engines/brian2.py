@@ -15,6 +15,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import brian2
@@ -24,9 +25,10 @@ from numpy.typing import NDArray
 
 from cosim.engines import Progress
 from cosim.engines.cells import CellModel, cell_model
+from cosim.engines.plasticity import LearningPathway
 from hwmodels.chip import Arrivals
 from hwmodels.currents import CurrentSchedule
-from hwmodels.errors import ModelError, UnsupportedError
+from hwmodels.errors import ModelError
 from hwmodels.network import (
     Network,
     Population,
@@ -80,7 +82,10 @@ class Brian2Simulation:
         network.check_start()
         self._cells = Brian2Cells(network)
         self._pathways = [
-            _Pathway(network, projection, self._cells) for projection in network.projections
+            _Pathway(network, projection, self._cells)
+            if projection.dynamics.kind == "static"
+            else LearningPathway(network, projection, self._cells.groups.get(projection.post))
+            for projection in network.projections
         ]
         self._network = network
         self._recorder = Recorder(network)
@@ -101,7 +106,7 @@ class Brian2Simulation:
             for population, sources in self._stimuli.pop(step, ()):
                 fired[population] = sources
             for pathway in pathways:
-                pathway.run(fired.get(pathway.pre))
+                pathway.run(fired)
             for population, spiking in fired.items():
                 recorder.spikes(step, population, spiking)
             recorder.samples(step, cells.sample)
@@ -119,13 +124,16 @@ class Brian2Simulation:
 
     def result(self) -> Result:
         """Everything since time 0."""
-        return self._recorder.result(
+        result = self._recorder.result(
             "brian2",
             self._network,
             max(self._step, 0),
             counts=self._network.rounding(),
             host_seconds=self._host_seconds,
         )
+        pathways = zip(self._network.projection_names, self._pathways, strict=True)
+        learned = {n: p.weight.copy() for n, p in pathways if isinstance(p, LearningPathway)}
+        return replace(result, weights=learned)
 
 
 class Brian2Cells:
@@ -253,12 +261,6 @@ class _Pathway:
     """One projection as a Brian2 Synapses object."""
 
     def __init__(self, network: Network, projection: Projection, cells: Brian2Cells) -> None:
-        if projection.dynamics.kind != "static":
-            raise UnsupportedError(
-                f"projection {projection.label!r}: synapse dynamics "
-                f"{projection.dynamics.kind!r} are not computed by brian2; use StaticSynapse, or "
-                "run on a chip that learns (neurocorex), which has no reference to compare with"
-            )
         self.pre = projection.pre
         self._timestep_ms = network.timestep_ms
         self._projection = projection
@@ -305,12 +307,12 @@ class _Pathway:
         if before.delay_ms is not projection.delay_ms:
             self._pathway.initialise_queue()
 
-    def run(self, fired: NDArray[np.int32] | None) -> None:
+    def run(self, fired: Mapping[int, NDArray[np.int32]]) -> None:
         """Queue the spikes of this step and apply the input that is due."""
         if self._synapses is None:
             return
-        if fired is not None:
-            self._pathway.queue.push(fired)
+        if self.pre in fired:
+            self._pathway.queue.push(fired[self.pre])
         self._deliver()
 
 

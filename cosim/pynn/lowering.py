@@ -182,7 +182,7 @@ def _dynamics(cache: _Cache, projection) -> SynapseDynamics:
         return _STATIC
     columns = {
         name: projection.columns[name] if len(projection.columns) else np.empty(0)
-        for name in STDP_PAIR_PARAMETERS
+        for name in (*STDP_PAIR_PARAMETERS, "dendritic_delay_fraction")
     }
 
     def build() -> SynapseDynamics:

@@ -75,7 +75,6 @@ def plastic():
 @pytest.mark.parametrize(
     ("engine", "message"),
     [
-        ("brian2", "synapse dynamics"),
         ("loihi", "loihi does not compute"),
         ("neurocorex:neurons=exact", "in its own arithmetic alone"),
         ("neurocorex:effects=uart", "in its own arithmetic alone"),
