@@ -61,7 +61,7 @@ def test_packets_are_delivered_or_under_way_and_every_bit_is_counted(seed, n, ti
     packets = fabric.packets
     under_way = int(np.count_nonzero(packets["arrive_ps"] < 0))
     written = len(packets) - under_way
-    waiting = int(np.count_nonzero(fabric.waiting._sent >= 0))
+    waiting = int(np.count_nonzero(fabric.waiting._tag >= 0))
     # Every leg of every spike is a packet; what was written was read, is waiting or merged.
     legs = np.diff(layout.leg_start)
     spikes = running.result("truenorth", translation, 0.0).spikes

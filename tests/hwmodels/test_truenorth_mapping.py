@@ -175,8 +175,17 @@ def test_relays_are_counted_and_stand_in_the_report():
                 cells(3, "greedy"),
                 projections=[synapses(0, 1, [(i, 2) for i in range(20)], n_pre=20)],
             ),
-            {"axons_per_core": 16},
-            r"cell 2 of population 'greedy' has 20 inputs.*16 axons",
+            {"axons_per_core": 16, "overflow": "refuse"},
+            r"cell 2 of population 'greedy' has 20 inputs.*16 axons: let counters.*overflow=merge",
+        ),
+        (
+            lambda: network(
+                source(*[[1.0]] * 40),
+                cells(3, "greedy"),
+                projections=[synapses(0, 1, [(i, 2) for i in range(40)], n_pre=40)],
+            ),
+            {"axons_per_core": 16, "counters": 8},
+            r"cell 2 of population 'greedy' has 40 inputs.*takes 24 of them in groups",
         ),
         (
             lambda: network(cells(40, "many")),

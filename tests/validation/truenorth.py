@@ -76,6 +76,8 @@ def benchmark_layout(spec: TrueNorthSpec, rng: np.random.Generator, synapses: in
         axon_first=zeros, axon_relays=zeros, leg_start=np.arange(units + 1),
         leg_axon=rng.permutation(units), leg_delay=rng.integers(1, 16, units),
         position=np.stack([rows // spec.rows, rows % spec.rows], 1).astype(np.int16), relays=0,
+        counters=0, entry_axon=zeros[:0], entry_group=zeros[:0], group_first=zeros[:0],
+        group_counters=zeros[:0],
         added_ticks=zeros,
     )  # fmt: skip
 

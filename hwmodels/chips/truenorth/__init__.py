@@ -2,12 +2,13 @@
 
 Read in the order of the datasheet: :mod:`~hwmodels.chips.truenorth.spec` (the numbers, with the
 TOML files of the parameter sets), :mod:`~hwmodels.chips.truenorth.arithmetic` (a neuron, step by
-step), :mod:`~hwmodels.chips.truenorth.cores` (crossbars) and
-:mod:`~hwmodels.chips.truenorth.scheduler`,
-:mod:`~hwmodels.chips.truenorth.transport` (packets, time, energy); then how a network gets there:
-:mod:`~hwmodels.chips.truenorth.formats` (cells), :mod:`~hwmodels.chips.truenorth.weights` (four
-values a neuron), :mod:`~hwmodels.chips.truenorth.layout` (cores, relays),
-:mod:`~hwmodels.chips.truenorth.translation`; and :mod:`~hwmodels.chips.truenorth.run`.
+step), :mod:`~hwmodels.chips.truenorth.cores` (crossbars),
+:mod:`~hwmodels.chips.truenorth.scheduler`, :mod:`~hwmodels.chips.truenorth.transport` (packets,
+time, energy). Then how a network gets there: :mod:`~hwmodels.chips.truenorth.formats` (cells),
+:mod:`~hwmodels.chips.truenorth.weights` (four values a neuron),
+:mod:`~hwmodels.chips.truenorth.merging` (fan-in), :mod:`~hwmodels.chips.truenorth.layout` and
+:mod:`~hwmodels.chips.truenorth.placing` (cores, axons, relays),
+:mod:`~hwmodels.chips.truenorth.translation`, and the loop, :mod:`~hwmodels.chips.truenorth.run`.
 """
 
 from hwmodels.chips.truenorth.chip import TrueNorth

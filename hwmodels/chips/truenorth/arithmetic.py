@@ -29,7 +29,9 @@ from numpy.typing import NDArray
 #: types; ``STOCHASTIC`` has a bit for each type.
 STOCHASTIC, LEAK, REVERSAL, LEAK_STOCHASTIC, THRESHOLD, NOISE_MASK = range(4, 10)
 FLOOR, SATURATE, RESET_MODE, RESET = range(10, 14)
-REGISTERS = 14
+#: Not of the chip: whether it is not worth a count that the negative threshold holds a potential.
+SILENT = 14
+REGISTERS = 15
 #: Reset modes.
 TO_VALUE, BY_THRESHOLD, NOT_AT_ALL = range(3)
 
@@ -191,7 +193,7 @@ def tick_cores(crossbar, kinds, active, table, used, potential, states, bits, li
             counts[cores] += held != v
             v, spike, low_v = leak_and_fire(held, row, states, core, bits, limit)
             potential[core, n] = v
-            counts[cores + 1] += low_v
+            counts[cores + 1] += low_v and not row[SILENT]
             if spike:
                 fired[n_fired] = core * neurons + n
                 n_fired += 1

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from hwmodels.chip import Chip, Neurons, Translation
+from hwmodels.chips.truenorth.configuration import Configuration, Settings
+from hwmodels.chips.truenorth.layout import Layout
 from hwmodels.chips.truenorth.neurons import CellNeurons, Crossbars
 from hwmodels.chips.truenorth.run import TrueNorthRun
 from hwmodels.chips.truenorth.spec import NUMBER_FORMATS, TrueNorthSpec
-from hwmodels.chips.truenorth.translation import Configuration, Settings, retranslate, translate
+from hwmodels.chips.truenorth.translation import retranslate, translate
 from hwmodels.chips.truenorth.transport import Fabric
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.fabric.multicore import FIDELITIES
@@ -44,6 +46,12 @@ class TrueNorth(Chip):
         A leak below one unit a tick: rounded, or drawn at random.
     synapses : {"at_once", "centred"}
         When the charge of a synaptic current acts: at its beginning, or at its mean time.
+    overflow : {"merge", "refuse"}
+        What happens to inputs of a cell beyond a core's axons: neurons that count them, or an
+        error.
+    counters : int
+        Neurons that count for a group of inputs (at most all of a core); more than so many
+        spikes of a group in a tick are lost.
     **changes
         Any field of the specification.
 
@@ -68,6 +76,8 @@ class TrueNorth(Chip):
         step_ms: float | str | None = None,
         leak: str = "nearest",
         synapses: str = "at_once",
+        overflow: str = "merge",
+        counters: int | str = 16,
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
@@ -75,6 +85,11 @@ class TrueNorth(Chip):
         self.step_ms = positive("step_ms", step_ms)
         self.leak = one_of("leak", leak, ("nearest", "stochastic"))
         self.synapses = one_of("synapses", synapses, ("at_once", "centred"))
+        self.overflow = one_of("overflow", overflow, ("merge", "refuse"))
+        most = self.spec.leak_max + 2  # the leak of counter j is 1 - j
+        if not (str(counters).isdecimal() and 1 <= int(counters) <= most):
+            raise ModelError(f"counters must be a whole number from 1 to {most}, got {counters!r}")
+        self.counters = min(int(counters), self.spec.neurons_per_core)
         if self.step_ms is None:
             self.effects = tuple(effect for effect in self.effects if effect != "time_step")
         self._latest: Translation | None = None
@@ -86,6 +101,7 @@ class TrueNorth(Chip):
             self.effects,
             stochastic_leak=self.leak == "stochastic",
             centred=self.synapses == "centred",
+            counters=self.counters if self.overflow == "merge" else 0,
         )
 
     def function(self) -> Mapping[str, Any] | None:
@@ -98,6 +114,8 @@ class TrueNorth(Chip):
             "step_ms": self.step_ms,
             "leak": self.leak,
             "synapses": self.synapses,
+            "overflow": self.overflow,
+            "counters": self.counters,
             **{name: getattr(self.spec, name) for name in names},
         }
 
@@ -130,9 +148,8 @@ class TrueNorth(Chip):
         configuration: Any = translation.formats
         layout, cells = configuration.layout, int(translation.network.offsets[-1])
         axon = configuration.axon[configuration.axon >= 0]
-        source = configuration.pairs.source[configuration.axon >= 0]
         cell_of = np.zeros(len(layout.axon_core), dtype=np.int64)
-        cell_of[axon] = source
+        cell_of[axon] = configuration.pairs.source[configuration.axon >= 0]
         served = np.unique(axon)
         order = served[np.lexsort((layout.axon_core[served], cell_of[served]))]
         return Placement(
@@ -206,9 +223,19 @@ class TrueNorth(Chip):
                 "miss their tick",
                 "relays": f"{layout.relays} of {int(layout.neurons().sum())} neurons on "
                 f"{layout.cores} cores repeat spikes for cells with more than one destination",
+                **_counting(layout),
                 "spike sources": "enter at the edge, router "
                 f"({spec.host_column}, {spec.host_row}), one packet after another; they need no "
                 "relays and hold what is due in more than "
                 f"{spec.delay_ticks_max} ticks",
             },
         )
+
+
+def _counting(layout: Layout) -> dict[str, str]:
+    if not layout.counters:
+        return {}
+    return {
+        "counters": f"{layout.counters} neurons merge {len(layout.entry_axon)} inputs of cells "
+        "with more inputs than a core has axons"
+    }

@@ -6,7 +6,7 @@ what the delays allow is taken out of them, so that a relay makes a spike late o
 is too short for it. Spike sources are off-chip and send what they want.
 
 *Units* are what sends: all cells of the network by their global numbers (spike sources included),
-then the relays. *Legs* are their destinations.
+then counters (:mod:`hwmodels.chips.truenorth.merging`), then relays. *Legs* are their destinations.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ class Layout:
         Legs of unit ``u`` are ``leg_start[u]:leg_start[u + 1]``.
     leg_axon, leg_delay : int64, shape (legs,)
     position : int16, shape (cores, 2)
-    relays : int
+    relays, counters : int
+    entry_axon, entry_group : int64, shape (entries,)
+        Axons that groups of counters listen to, by group.
+    group_first, group_counters : int64, shape (groups,)
+        First unit of each group, and how many.
     added_ticks : int64, shape (axons,)
         Ticks by which relays make the spikes of an axon later than asked for.
     """
@@ -64,6 +68,11 @@ class Layout:
     leg_delay: NDArray[np.int64]
     position: NDArray[np.int16]
     relays: int
+    counters: int
+    entry_axon: NDArray[np.int64]
+    entry_group: NDArray[np.int64]
+    group_first: NDArray[np.int64]
+    group_counters: NDArray[np.int64]
     added_ticks: NDArray[np.int64]
 
     def neurons(self) -> NDArray[np.int64]:
@@ -75,23 +84,23 @@ class Layout:
         return np.bincount(self.axon_core, minlength=self.cores)
 
 
-def fill(start, key, stamp, max_axons, max_neurons, core):  # type: ignore[no-untyped-def]
-    """Cells to cores in their order, until axons or neurons run out; returns the cores taken.
+def fill(start, key, stamp, size, max_axons, max_neurons, core):  # type: ignore[no-untyped-def]
+    """Parts to cores in their order, until axons or neurons run out; returns the cores taken.
 
-    ``start`` int64, shape (cells + 1,) and ``key`` say which axons a cell listens to; ``stamp``
-    int64, one a key, must be -1; ``core`` int64, shape (cells,) is filled. A cell that does not
-    fit on a core alone gives ``-1 - cell``.
+    ``start`` int64, shape (parts + 1,) and ``key`` say which axons a part listens to, ``size`` how
+    many neurons it has; ``stamp`` int64, one a key, must be -1; ``core`` int64, shape (parts,) is
+    filled. A part that does not fit on a core alone gives ``-1 - part``.
     """
     current = 0
     axons = neurons = 0
-    for cell in range(len(start) - 1):
-        first, last = start[cell], start[cell + 1]
+    for part in range(len(start) - 1):
+        first, last = start[part], start[part + 1]
         new = 0
         for k in range(first, last):
             if stamp[key[k]] != current:
                 stamp[key[k]] = current
                 new += 1
-        if axons + new > max_axons or neurons + 1 > max_neurons:
+        if axons + new > max_axons or neurons + size[part] > max_neurons:
             if neurons:
                 current += 1
             axons = neurons = new = 0
@@ -99,22 +108,26 @@ def fill(start, key, stamp, max_axons, max_neurons, core):  # type: ignore[no-un
                 if stamp[key[k]] != current:
                     stamp[key[k]] = current
                     new += 1
-            if new > max_axons:
-                return -1 - cell
+            if new > max_axons or size[part] > max_neurons:
+                return -1 - part
         axons += new
-        neurons += 1
-        core[cell] = current
+        neurons += size[part]
+        core[part] = current
     return current + 1 if len(start) > 1 else 0
 
 
 def fill_cores(
-    start: NDArray[np.int64], key: NDArray[np.int64], max_axons: int, max_neurons: int
+    start: NDArray[np.int64],
+    key: NDArray[np.int64],
+    size: NDArray[np.int64],
+    max_axons: int,
+    max_neurons: int,
 ) -> tuple[NDArray[np.int64], int]:
-    """:func:`fill` with its tables; returns the core of each cell and the number of cores."""
+    """:func:`fill` with its tables; returns the core of each part and the number of cores."""
     core = np.zeros(len(start) - 1, dtype=np.int64)
     stamp = np.full(int(key.max(initial=-1)) + 1, -1, dtype=np.int64)
     run = compiled(fill) if can_compile() else fill
-    return core, int(run(start, key, stamp, max_axons, max_neurons, core))
+    return core, int(run(start, key, stamp, size, max_axons, max_neurons, core))
 
 
 class Relays:

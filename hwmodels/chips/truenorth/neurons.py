@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from hwmodels.chip import Arrivals
 from hwmodels.chips.truenorth import arithmetic as a
+from hwmodels.chips.truenorth.configuration import Configuration
 from hwmodels.chips.truenorth.cores import Cores
 from hwmodels.chips.truenorth.spec import TrueNorthSpec
-from hwmodels.chips.truenorth.translation import Configuration, physical_registers
+from hwmodels.chips.truenorth.translation import physical_registers
 from hwmodels.compiling import can_compile, compiled
 from hwmodels.network import Network
 
@@ -59,10 +60,15 @@ class Crossbars:
         lined = configuration.axon >= 0
         axon, target = configuration.axon[lined], pairs.target[lined]
         cores.connect(self._core[target], self._slot[target], layout.axon_slot[axon])
-        for axon in np.flatnonzero(layout.axon_relays).tolist():
-            first = int(layout.axon_first[axon])
-            units = np.arange(first, first + int(layout.axon_relays[axon]))
-            slot = np.full(len(units), layout.axon_slot[axon])
+        # Relays and counters: a run of units for each axon.
+        first, size = _first_units(configuration)
+        for axons, firsts, sizes in (
+            (np.arange(len(layout.axon_core)), layout.axon_first, layout.axon_relays),
+            (configuration.more_axon, first, size),
+        ):
+            before = np.cumsum(sizes) - sizes
+            units = np.repeat(firsts - before, sizes) + np.arange(int(sizes.sum()))
+            slot = np.repeat(layout.axon_slot[axons], sizes)
             cores.connect(self._core[units], self._slot[units], slot)
 
     def _initialise(self, index: int, v: NDArray[np.float64] | None) -> None:
@@ -103,6 +109,15 @@ class Crossbars:
             "potentials saturated": self.cores.saturated,
             FLOORED: self.cores.floored,
         }
+
+
+def _first_units(configuration: Configuration) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Of each axon from or to counters: the first unit that listens, and how many."""
+    layout, part = configuration.layout, configuration.more_part
+    cells = len(configuration.part_size) - len(layout.group_first)
+    placed = np.flatnonzero(layout.unit_core >= 0)[:cells]
+    first = np.concatenate([placed, layout.group_first])
+    return first[part], configuration.part_size[part]
 
 
 class CellNeurons:

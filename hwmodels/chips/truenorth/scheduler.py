@@ -15,34 +15,37 @@ class Scheduler:
     comes after its slot was read acts when the slot is read again, a round later; and two spikes
     of one axon in one slot are one.
 
+    A tag says for the neurons of others when the spike was first sent, and for whom; the chip has
+    none.
+
     Parameters
     ----------
     slots, axons : int
     """
 
     def __init__(self, slots: int, axons: int) -> None:
-        #: Step in which the spike was sent; -1: no bit.
-        self._sent = np.full((slots, axons), -1, dtype=np.int32)
+        #: What is known of the spike; -1: no bit.
+        self._tag = np.full((slots, axons), -1, dtype=np.int64)
 
     def write(
-        self, axons: NDArray[np.int64], due: NDArray[np.int64], sent: NDArray[np.int64]
+        self, axons: NDArray[np.int64], due: NDArray[np.int64], tag: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Set bits; returns which of them were set already."""
-        flat = self._sent.reshape(-1)
-        place = (due % len(self._sent)) * self._sent.shape[1] + axons
+        flat = self._tag.reshape(-1)
+        place = (due % len(self._tag)) * self._tag.shape[1] + axons
         again = flat[place] >= 0
         order = np.argsort(place, kind="stable")
         again[order[1:]] |= place[order[1:]] == place[order[:-1]]
-        flat[place[~again]] = sent[~again]
+        flat[place[~again]] = tag[~again]
         return again
 
     def read(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Axons with a spike in this tick, ascending, and when each was sent; clears the slot."""
-        slot = self._sent[step % len(self._sent)]
+        """Axons with a spike in this tick, ascending, and their tags; clears the slot."""
+        slot = self._tag[step % len(self._tag)]
         axons = np.flatnonzero(slot >= 0)
-        sent = slot[axons].astype(np.int64)
+        tag = slot[axons]
         slot[axons] = -1
-        return axons, sent
+        return axons, tag
 
 
 class Calendar:
@@ -52,15 +55,15 @@ class Calendar:
         self._due: dict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
 
     def write(
-        self, axons: NDArray[np.int64], due: NDArray[np.int64], sent: NDArray[np.int64]
+        self, axons: NDArray[np.int64], due: NDArray[np.int64], tag: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Put spikes down; none is ever one too many."""
         for tick in np.unique(due).tolist():
             here = due == tick
-            self._due.setdefault(tick, []).append((axons[here], sent[here]))
+            self._due.setdefault(tick, []).append((axons[here], tag[here]))
         return np.zeros(len(axons), dtype=bool)
 
     def read(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Axons with a spike in this tick and when each was sent."""
+        """Axons with a spike in this tick and their tags."""
         parts = self._due.pop(step, [(_NONE, _NONE)])
         return np.concatenate([x for x, _ in parts]), np.concatenate([x for _, x in parts])

@@ -81,8 +81,8 @@ class Fabric:
         self._held: dict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {}
         #: Packets known to arrive in later steps, by that step.
         self._coming: dict[int, list[NDArray]] = {}
-        #: When the spike was first sent that each leg carried last; a relay's is its cell's.
-        self._origin = np.zeros(len(layout.leg_axon), dtype=np.int64)
+        #: Of the spike that each leg carried last.
+        self._tag = np.zeros(len(layout.leg_axon), dtype=np.int64)
         self._packets: list[NDArray] = []
         self.step_ps: list[int] = []
         self.busy_ps = np.zeros(layout.cores, dtype=np.int64)
@@ -91,16 +91,16 @@ class Fabric:
         self.late = self.late_events = self.merged = self.merged_events = self.overruns = 0
 
     def read(self, step: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Axons with a spike in this tick, and when it was first sent."""
-        axons, sent = self.waiting.read(step)
+        """Axons with a spike in this tick, and their tags."""
+        axons, tag = self.waiting.read(step)
         layout = self._layout
         self._events = np.bincount(
             layout.axon_core[axons], layout.axon_events[axons], layout.cores
         ).astype(np.int64)
         self.events += int(self._events.sum())
-        return axons, sent
+        return axons, tag
 
-    def send(self, step: int, units: NDArray[np.int64], sent: NDArray[np.int64]) -> None:
+    def send(self, step: int, units: NDArray[np.int64], tag: NDArray[np.int64]) -> None:
         """Carry the spikes of one tick.
 
         Parameters
@@ -108,8 +108,8 @@ class Fabric:
         step : int
         units : int64, shape (n,)
             Units that fire; one stands twice when it spikes twice.
-        sent : int64, shape (n,)
-            When each spike was first sent (before it came to a relay).
+        tag : int64, shape (n,)
+            Of each spike, for the schedulers.
         """
         if step == 0 and not len(units):
             self.step_ps.append(0)  # time 0 is the initial state: nothing is computed
@@ -119,8 +119,8 @@ class Fabric:
         counts = layout.leg_start[units + 1] - layout.leg_start[units]
         before = np.cumsum(counts) - counts
         legs = np.repeat(layout.leg_start[units] - before, counts) + np.arange(int(counts.sum()))
-        self._origin[legs] = np.repeat(sent, counts)
-        origin = self._origin[legs]
+        self._tag[legs] = np.repeat(tag, counts)
+        tags = self._tag[legs]
         unit = np.repeat(units, counts)
         if self._timed:
             hold = layout.leg_delay[legs] - spec.delay_ticks_max
@@ -136,7 +136,7 @@ class Fabric:
         else:
             messages, sweep_ps = self._messages(step, legs, unit)
             carried = self._engine.step(messages, self._now_ps, sweep_ps)
-            self.waiting.write(layout.leg_axon[legs], step + layout.leg_delay[legs], origin)
+            self.waiting.write(layout.leg_axon[legs], step + layout.leg_delay[legs], tags)
         if len(carried.packets):
             self._packets.append(carried.packets)
         self.step_ps.append(self.period_ps)
@@ -195,7 +195,7 @@ class Fabric:
         delay = np.minimum(self._layout.leg_delay[leg], self._spec.delay_ticks_max)
         due = now["step"] + delay
         late = due <= step
-        again = self.waiting.write(axon, due, self._origin[leg])
+        again = self.waiting.write(axon, due, self._tag[leg])
         self.late += int(np.count_nonzero(late))
         self.late_events += int(self._reach[axon[late]].sum())
         self.merged += int(np.count_nonzero(again))
@@ -258,12 +258,22 @@ class Fabric:
 
 
 def _reach(layout: Layout) -> NDArray[np.int64]:
-    """Synapses behind each axon, those behind its relays included."""
+    """Synapses behind each axon, those behind its relays and counters included."""
     reach = layout.axon_synapses.copy()
+    _add_relays(layout, reach)
+    if len(layout.entry_axon):
+        # An input stands for as many synapses as one of its counters.
+        leg = layout.leg_start[layout.group_first[layout.entry_group]]
+        np.add.at(reach, layout.entry_axon, reach[layout.leg_axon[leg]])
+        _add_relays(layout, reach)
+    return reach
+
+
+def _add_relays(layout: Layout, reach: NDArray[np.int64]) -> None:
+    """Set what is behind the axons of relays from what is behind all others."""
     # Groups further down were made later.
     for axon in np.flatnonzero(layout.axon_relays)[::-1].tolist():
         first = int(layout.axon_first[axon])
         last = first + int(layout.axon_relays[axon])
         legs = slice(int(layout.leg_start[first]), int(layout.leg_start[last]))
-        reach[axon] += int(reach[layout.leg_axon[legs]].sum())
-    return reach
+        reach[axon] = int(reach[layout.leg_axon[legs]].sum())

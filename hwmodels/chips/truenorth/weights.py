@@ -166,7 +166,8 @@ def settle(start, x, allowed, label, zero, types, low, high, values):  # type: i
     x : float64, shape (pairs,)
         Weights in the neuron's unit.
     allowed : int64, shape (pairs,)
-        Bits of the types for which its source has an axon on the core.
+        Bits of the types for which its source has an axon on the core; the bit behind them says
+        that it cannot go without one.
     label : int64, shape (pairs,)
         Types to begin with; filled with those found, -1 for no bit.
     zero : bool
@@ -214,7 +215,8 @@ def settle(start, x, allowed, label, zero, types, low, high, values):  # type: i
                         wrong = abs(x[k] - values[n, g])
                         if wrong < best * (1 - 1e-12):
                             best, where = wrong, g
-                if zero and abs(x[k]) < best * (1 - 1e-12):
+                may_go = zero and not (allowed[k] >> types) & 1
+                if may_go and abs(x[k]) < best * (1 - 1e-12):
                     where = -1
                 if where != label[k]:
                     label[k] = where

@@ -13,6 +13,7 @@ from cosim.engines import get_engine
 from cosim.experiment import Experiment, Stage
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.errors import ModelError
+from hwmodels.network import Projection
 from tests.cosim.networks import balanced, cell, one_to_one, recorded, source, step_current
 
 
@@ -122,7 +123,10 @@ def test_relays_cost_ticks_only_where_the_delay_does_not_cover_them():
     )
     reference = run(network, "brian2", 30.0)
     relayed = run(network, "truenorth", 30.0, effects="fan_out")
-    assert relayed.counts == {"relay neurons added": 4, "synapses delayed by relays": 300}
+    assert relayed.counts == {
+        "relay neurons added": 4,
+        "synapses delayed by relays or counters": 300,
+    }
     (row,) = relayed.hardware.quantisation
     assert (row["quantity"], row["max_error"]) == ("delay", 1.0)
     assert not same_everything(reference, relayed)
@@ -135,6 +139,64 @@ def _fan(pre, post, n, delay):
         projection.label, pre, post, "excitatory", np.array([0, n]), projection.target,
         projection.weight, projection.delay_ms,
     )  # fmt: skip
+
+
+def many_inputs(n, trains, delay=2.0, n_post=3, weight=0.02):
+    """Sources that all reach the same cells, more than a core has axons."""
+    pairs = np.stack([np.repeat(np.arange(n), n_post), np.tile(np.arange(n_post), n)], 1)
+    projection = Projection(
+        "many", 0, 1, "excitatory", np.arange(0, n * n_post + 1, n_post),
+        pairs[:, 1].astype(np.int32), np.full(len(pairs), weight), np.full(len(pairs), delay),
+    )  # fmt: skip
+    return recorded(
+        source(trains), cell("IF_curr_exp", n_post, "b", tau_refrac=1.0), dt=1.0,
+        projections=[projection], v=(1,),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("n_post", [1, 3, 300])
+def test_counters_change_nothing_while_few_inputs_of_a_group_spike_together(n_post):
+    rng = np.random.default_rng(0)
+    trains = [np.sort(rng.choice(60, 2, replace=False)).astype(float) for _ in range(700)]
+    network = many_inputs(700, trains, n_post=n_post)
+    reference = run(network, "brian2", 70.0)
+    counted = run(network, "truenorth", 70.0, effects="fan_in", counters=40)
+    cores = -(-n_post // 256) or 1
+    assert counted.counts == {"counter neurons added": 3 * 40}
+    assert len(counted.hardware.cores) == cores + 3
+    assert len(reference.spikes[1].cell) > 0
+    assert same_spikes(reference, counted)
+    for ours, theirs in zip(counted.traces, reference.traces, strict=True):
+        np.testing.assert_allclose(ours.values, theirs.values, rtol=1e-12)
+    # Where a core sends to two, its counters need relays, and those a tick.
+    whole = run(network, "truenorth", 70.0, effects="fan_in+fan_out+fabric", counters=40)
+    assert whole.counts.get("relay neurons added", 0) == (0 if cores == 1 else 3 * 40 * cores)
+    if cores == 1:
+        assert same_everything(counted, whole)
+
+
+def test_what_counters_cannot_count_is_lost_and_counted():
+    network = many_inputs(700, [[5.0]] * 700)
+    result = run(network, "truenorth", 20.0, effects="fan_in", counters=40)
+    assert result.counts["synaptic events lost in counting"] == 3 * (700 - 3 * 40)
+    late = run(many_inputs(700, [[5.0]] * 700, delay=1.0), "truenorth", 20.0, effects="fan_in")
+    assert late.counts["synapses delayed by relays or counters"] == 2100
+
+
+@pytest.mark.parametrize("n_post", [2, 280])
+def test_counters_are_neurons_of_the_chip(n_post):
+    """On the crossbars they compute what the count says."""
+    rng = np.random.default_rng(1)
+    trains = [np.sort(rng.choice(60, 8, replace=False)).astype(float) for _ in range(600)]
+    network = many_inputs(600, trains, n_post=n_post, weight=0.01)
+    chip, parts = (
+        run(network, "truenorth", 70.0, effects=effects)
+        for effects in ("all", "weight_precision+arithmetic+fan_in+fan_out")
+    )
+    assert chip.counts["synaptic events lost in counting"] > 0
+    assert chip.counts["counter neurons added"] > 0
+    assert len(chip.spikes[1].cell) > n_post
+    assert same_everything(chip, parts)
 
 
 def test_chip_neurons_stay_near_the_reference():
