@@ -125,6 +125,35 @@ def test_crossbars_and_single_synapses_compute_the_same(seed):
     assert np.array_equal(chip.traces[0].values, parts.traces[0].values)
 
 
+def test_a_board_of_chips_has_slow_links_and_energy_at_its_borders():
+    net = random_network(np.random.default_rng(2), n=60, synapse_count=1500, dt=1.0)
+    size = {"axons_per_core": 64, "columns": 2, "rows": 2}
+    one = run_on(TrueNorth(axons_per_core=64, columns=8, rows=8), net, 40.0)
+    board, reference = (
+        run_on(TrueNorth(chip_columns=4, chip_rows=4, fidelity=f, **size), net, 40.0)
+        for f in ("compiled", "reference")
+    )
+    assert same_spikes(one, board)
+    assert board.hardware.mesh == (8, 8)
+    assert np.array_equal(board.hardware.packets, reference.hardware.packets)
+    cores, packets = board.hardware.cores, board.hardware.packets
+    chip = np.stack([cores["x"] // 2, cores["y"] // 2], axis=1)
+    assert len(np.unique(chip, axis=0)) > 3
+    on_chip = packets["source_core"] >= 0
+    begin = np.where(on_chip[:, None], chip[packets["source_core"]], 0)
+    crossed = int(np.abs(chip[packets["destination_core"]] - begin).sum())
+    energy = {row["operation"]: int(row["count"]) for row in board.hardware.energy}
+    assert energy["packets over a chip's edge"] == crossed + np.count_nonzero(~on_chip)
+    assert energy["hops"] == packets["hops"].sum() - crossed
+    assert energy["ticks of a chip without row reads"] == 16 * np.count_nonzero(
+        board.hardware.step_ps
+    )
+    # A border takes 1.6 us, a hop 14 ns.
+    fastest = packets["arrive_ps"] - packets["inject_ps"]
+    away = on_chip & np.any(chip[packets["destination_core"]] != begin, axis=1)
+    assert fastest[away].min() >= 1_600_000
+
+
 def storm(n=512):
     """Every cell fires in every tick and sends to all others."""
     rng = np.random.default_rng(0)
@@ -224,6 +253,7 @@ def test_integers_stay_integers():
         ({"axon_types": 5}, "axon_types must be <= 4"),
         ({"host_column": 64}, "the host enters at router"),
         ({"leak": "fast"}, "leak must be one of nearest, stochastic"),
+        ({"chip_columns": 5}, "a packet reaches 255 cores far, a board of 5 x 1 chips"),
         ({"hop_ns": 0}, "hop_ns must be >= 0.001 ns"),
     ],
 )

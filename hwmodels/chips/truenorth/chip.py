@@ -208,7 +208,7 @@ class TrueNorth(Chip):
             spec=spec.name,
             effects=self.effects,
             fidelity=fabric.fidelity,
-            mesh=(spec.columns, spec.rows),
+            mesh=spec.mesh,
             packets=fabric.packets,
             links=fabric.links(),
             cores=fabric.cores(),
@@ -217,7 +217,7 @@ class TrueNorth(Chip):
             step_ms=translation.network.timestep_ms,
             sources={
                 "specification": spec.note,
-                "energy": f"of a whole chip at {spec.supply_V:g} V, used or not; "
+                "energy": f"of whole chips at {spec.supply_V:g} V, used or not; "
                 "the fit less row reads and hops, which are counted on their own",
                 "timing": "of cores and routers is not published; it decides only which packets "
                 "miss their tick",

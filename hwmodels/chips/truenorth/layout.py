@@ -237,13 +237,18 @@ class Relays:
         return CapacityError(
             f"population {label!r}: with {len(self.units)} relays for cells that send to more "
             f"than one core, cell {cell - offsets[population]} no longer fits on the "
-            f"{self._spec.cores} cores; give cells fewer targets or a more local connectivity, use "
-            "more cores (columns=..., rows=...), or leave out the effect fan_out"
+            f"{self._spec.cores} cores; give cells fewer targets or a more local connectivity, "
+            "take more chips (chip_columns=..., chip_rows=...), or leave out the effect fan_out"
         )
 
 
 def positions(cores: int, spec: TrueNorthSpec) -> NDArray[np.int16]:
-    """Routers of the cores in use: the squarest block from the host's corner, column by column."""
-    side = min(spec.rows, max(int(np.ceil(np.sqrt(cores))), -(-cores // spec.columns)))
-    number = np.arange(cores)
-    return np.stack([number // max(side, 1), number % max(side, 1)], axis=1).astype(np.int16)
+    """Routers of the cores in use, chip after chip.
+
+    On the last one they take the squarest block from its south-western corner, column by column.
+    """
+    chip, number = np.divmod(np.arange(cores), spec.columns * spec.rows)
+    rest = min(cores, spec.columns * spec.rows)
+    side = min(spec.rows, max(int(np.ceil(np.sqrt(rest))), -(-rest // spec.columns), 1))
+    corner = np.stack(np.divmod(chip, spec.chip_rows), axis=1) * [spec.columns, spec.rows]
+    return (corner + np.stack(np.divmod(number, side), axis=1)).astype(np.int16)

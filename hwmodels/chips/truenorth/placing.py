@@ -56,8 +56,8 @@ def lay_out(
         raise CapacityError(
             f"{_name(network, int(cells[late]))} does not fit: the {spec.cores} cores before it "
             f"are full ({spec.axons_per_core} axons, {spec.neurons_per_core} neurons each), the "
-            f"network takes {cores}; use fewer cells, more shared inputs, or more cores "
-            "(columns=..., rows=...)"
+            f"network takes {cores}; use fewer cells, more shared inputs, or more chips "
+            "(chip_columns=..., chip_rows=...)"
         )
 
     # Ends are a core, a source and a delay; with a type they are an axon.

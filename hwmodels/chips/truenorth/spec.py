@@ -18,8 +18,11 @@ NUMBER_FORMATS = (
 class TrueNorthSpec(Spec):
     """The numbers of a TrueNorth-style chip; values and sources stand in the TOML files."""
 
-    columns: int = quantity("cores", "Cores from west to east, each with its own router")
-    rows: int = quantity("cores", "Cores from south to north")
+    columns: int = quantity("cores", "Cores of a chip from west to east, each with its own router")
+    rows: int = quantity("cores", "Cores of a chip from south to north")
+    chip_columns: int = quantity("chips", "Chips of the board from west to east")
+    chip_rows: int = quantity("chips", "Chips of the board from south to north")
+    reach_cores: int = quantity("cores", "Farthest that a packet can go in each direction")
     axons_per_core: int = quantity("", "Inputs of a crossbar")
     neurons_per_core: int = quantity("", "Outputs of a crossbar, each with one destination axon")
 
@@ -39,6 +42,7 @@ class TrueNorthSpec(Spec):
     event_ns: float = quantity("ns", "One active synapse of one spike")
     hop_ns: float = quantity("ns", "Router and link to a neighbour")
     link_cycle_ns: float = quantity("ns", "How long a packet occupies a link")
+    chip_hop_ns: float = quantity("ns", "Link from a core to that of the next chip")
     accept_ns: float = quantity("ns", "Writing a packet into the scheduler")
     edge_ns: float = quantity("ns", "Between two packets that enter the chip at its edge")
     link_buffer_packets: int = quantity("packets", "FIFO of each router port")
@@ -55,13 +59,14 @@ class TrueNorthSpec(Spec):
     row_pJ: float = quantity("pJ", "Reading a neuron's row once a tick, part of the base")
     hop_pJ: float = quantity("pJ", "A packet over one hop, part of the benchmark's event energy")
     wire_V: float = quantity("V", "Supply at which row and hop hold; they go with its square")
-    edge_pJ: float = quantity("pJ", "A packet over the chip's edge (1.8 V), not in the fit")
+    edge_pJ: float = quantity("pJ", "A packet over a chip's edge (1.8 V), not in the fit")
     benchmark_hops: float = quantity("hops", "Mean path of a packet in the fitted benchmark")
     benchmark_synapses: int = quantity("", "Synaptic events of a packet in the fitted benchmark")
 
     def __post_init__(self) -> None:
         for name in (
-            "columns", "rows", "axons_per_core", "neurons_per_core", "axon_types", "value_bits",
+            "columns", "rows", "chip_columns", "chip_rows", "axons_per_core",
+            "neurons_per_core", "axon_types", "value_bits",
             "scheduler_slots", "delay_ticks_max", "link_buffer_packets", "core_buffer_packets",
             "benchmark_synapses",
         ):  # fmt: skip
@@ -90,22 +95,39 @@ class TrueNorthSpec(Spec):
         for name in ("tick_us", "supply_V", "fit_V", "wire_V"):
             if not getattr(self, name) > 0:
                 raise ModelError(f"{self.name}: {name} must be > 0, got {getattr(self, name):g}")
-        for name in ("hop_ns", "link_cycle_ns", "credit_ns"):
+        for name in ("hop_ns", "link_cycle_ns", "chip_hop_ns", "credit_ns"):
             if getattr(self, name) < 0.001:
                 raise ModelError(
                     f"{self.name}: {name} must be >= 0.001 ns, the resolution of the model, "
                     f"got {getattr(self, name):g}"
                 )
-        if self.host_column >= self.columns or self.host_row >= self.rows:
+        columns, rows = self.mesh
+        if max(columns, rows) - 1 > self.reach_cores:
+            raise ModelError(
+                f"{self.name}: a packet reaches {self.reach_cores} cores far, a board of "
+                f"{self.chip_columns} x {self.chip_rows} chips has {columns} x {rows} cores: use "
+                "fewer chips"
+            )
+        if self.host_column >= columns or self.host_row >= rows:
             raise ModelError(
                 f"{self.name}: the host enters at router ({self.host_column}, {self.host_row}), "
-                f"the mesh has {self.columns} x {self.rows}"
+                f"the mesh has {columns} x {rows}"
             )
 
     @property
+    def mesh(self) -> tuple[int, int]:
+        """Columns and rows of all chips together."""
+        return self.columns * self.chip_columns, self.rows * self.chip_rows
+
+    @property
+    def chips(self) -> int:
+        """Number of chips of the board."""
+        return self.chip_columns * self.chip_rows
+
+    @property
     def cores(self) -> int:
-        """Number of cores of the chip."""
-        return self.columns * self.rows
+        """Number of cores of the board."""
+        return self.columns * self.rows * self.chips
 
     @property
     def value_max(self) -> int:
@@ -154,7 +176,7 @@ class TrueNorthSpec(Spec):
     def idle_mW(self) -> float:
         """Power of a chip without events and without the row reads of its ticks."""
         # The fit is for ticks of 1 ms: 1e9 pJ/ms are a W.
-        rows_mW = self.row_now_pJ * self.cores * self.neurons_per_core * 1e-6
+        rows_mW = self.row_now_pJ * self.columns * self.rows * self.neurons_per_core * 1e-6
         return self.base_mW * self.fit_scale - rows_mW
 
     def power_mW(self, events_per_s: float) -> float:

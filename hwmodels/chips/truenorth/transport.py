@@ -52,8 +52,8 @@ class Fabric:
         self._timed = fidelity != "free"
         self.period_ps = picoseconds(spec.tick_us * 1e3)
         mesh = MeshTimes(
-            columns=spec.columns,
-            rows=spec.rows,
+            columns=spec.mesh[0],
+            rows=spec.mesh[1],
             ports=2,
             row_latency_ps=picoseconds(spec.hop_ns),
             column_latency_ps=picoseconds(spec.hop_ns),
@@ -62,7 +62,11 @@ class Fabric:
             link_depth=spec.link_buffer_packets,
             port_depth=spec.core_buffer_packets,
             credit_ps=picoseconds(spec.credit_ns),
+            chip_columns=spec.columns,
+            chip_rows=spec.rows,
+            bridge_ps=picoseconds(spec.chip_hop_ns),
         )
+        self._mesh = mesh
         host = (spec.host_column, spec.host_row)
         self._engine: Engine = (
             EVENT_ENGINES[fidelity](layout.position.reshape(-1, 2), host, mesh, self.period_ps)
@@ -173,8 +177,9 @@ class Fabric:
         begin[chip] = self._position[core[chip]]
         end = self._position[target]
         assert HOST == -1, "units off-chip send as the host"
-        self.hops += int(np.abs(end - begin).sum())
-        self.edge += int(np.count_nonzero(~chip))
+        row, column, bridge = self._mesh.hops(begin, end)
+        self.hops += int(row.sum() + column.sum())
+        self.edge += int(np.count_nonzero(~chip) + bridge.sum())
         service = np.full(len(legs), picoseconds(spec.accept_ns) if self._timed else 0)
         messages = Messages(
             step, legs, core, target, layout.axon_synapses[axon], sent_ps, service, begin, end
@@ -248,11 +253,15 @@ class Fabric:
         ticks = int(np.count_nonzero(self.step_ps))
         rows = [
             # mW over us are nJ.
-            ("ticks of a chip without row reads", ticks, spec.idle_mW * spec.tick_us * 1e3),
+            (
+                "ticks of a chip without row reads",
+                ticks * spec.chips,
+                spec.idle_mW * spec.tick_us * 1e3,
+            ),
             ("row reads", ticks * spec.cores * spec.neurons_per_core, spec.row_now_pJ),
             ("synaptic events", self.events, spec.event_now_pJ),
             ("hops", self.hops, spec.hop_now_pJ),
-            ("packets over the chip's edge", self.edge, spec.edge_pJ),
+            ("packets over a chip's edge", self.edge, spec.edge_pJ),
         ]
         return np.array(rows, dtype=ENERGY)
 
