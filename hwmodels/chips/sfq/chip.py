@@ -131,10 +131,9 @@ class Sfq(Chip):
             if not str(seed).isdecimal():
                 raise ModelError(f"{name} must be a whole number >= 0, got {seed!r}")
         self.chip_seed, self.noise_seed = int(chip_seed), int(noise_seed)
-        own = "arithmetic" in self.effects
         # What there is not is no effect.
         absent = {
-            "stochastic": self.synapse != "stochastic" or not own,
+            "stochastic": self.synapse != "stochastic",
             "spread": not (self.spec.spread_cv or self.spec.weight_spread_uA),
         }
         self.effects = tuple(effect for effect in self.effects if not absent.get(effect))
@@ -306,7 +305,7 @@ class Sfq(Chip):
             sources={
                 "specification": spec.note,
                 "cells": self.library.note,
-                "synapse": self.synapse if own else "ideal",
+                "synapse": self.synapse if own or self.synapse == "stochastic" else "ideal",
                 "soma": f"{self.soma}, reset {RESETS[self.soma]}" if own else "exact neurons",
                 "time": f"{spec.ps_per_ms:g} ps for each biological ms; no step on the chip",
                 "energy": "at 4 K, bias of the wiring included "

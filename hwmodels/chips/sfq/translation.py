@@ -137,8 +137,8 @@ def translate(network: Network, settings: Settings) -> Translation:
         if obstacle is not None and own:
             raise UnsupportedError(f"population {population.label!r}: {obstacle}")
         if obstacle is not None:
-            if "weight_precision" in settings.effects:
-                _round_foreign(network, inputs, settings, projections, rows)
+            if {"weight_precision", "stochastic"} & set(settings.effects):
+                _round_foreign(network, inputs, settings, projections, weights, rows)
             continue
         room_mV, rest_mV = _room(population)
         share = {
@@ -174,6 +174,10 @@ def translate(network: Network, settings: Settings) -> Translation:
                     )
                 )  # fmt: skip
                 projections[k] = replace(projection, weight=weight)
+            if "stochastic" in settings.effects and not own:
+                # What passes, passes whole: one quantum.
+                whole = projection.weight / np.where(exact, np.abs(exact), 1)
+                projections[k] = replace(projection, weight=whole)
     return Translation(
         replace(network, projections=tuple(projections)),
         np.array(rows, dtype=QUANTISATION),
@@ -192,7 +196,7 @@ def retranslate(network: Network, since: Translation, settings: Settings) -> Tra
     """
     configuration: Any = since.formats
     before = configuration.source
-    written = {"weight_precision", "arithmetic"} & set(settings.effects)
+    written = {"weight_precision", "stochastic", "arithmetic"} & set(settings.effects)
     if not written:
         return since._replace(network=network)
     for old, new in zip(before.populations, network.populations, strict=True):
@@ -357,15 +361,31 @@ def _made(
     return Weights(exact, none, burst_ps)
 
 
-def _round_foreign(network, inputs, settings: Settings, projections, rows) -> None:
-    """Weights onto cells that the chip cannot compute: as many levels of the largest."""
+def _round_foreign(
+    network: Network,
+    inputs: list[int],
+    settings: Settings,
+    projections: list[Projection],
+    weights: list[Weights | None],
+    rows: list[tuple],
+) -> None:
+    """Weights onto cells that the chip cannot compute: levels, or chances, of the largest."""
     peak = max((float(np.abs(network.projections[k].weight).max(initial=0)) for k in inputs),
                default=0.0)  # fmt: skip
+    rounded = "weight_precision" in settings.effects
     level = peak / settings.most_quanta
     for k in inputs if level else ():
         p = network.projections[k]
-        weight = np.rint(p.weight / level) * level
+        if settings.synapse == "stochastic":
+            current = weight_current(np.abs(p.weight) / peak, settings.spec, rounded)
+            weights[k] = Weights(np.sign(p.weight), current, np.zeros(p.n_synapses))
+            weight = np.sign(p.weight) * peak * chance(current, settings.spec)
+        else:
+            weight = np.rint(p.weight / level) * level
         weight = np.where(np.abs(weight - p.weight) <= 1e-12 * peak, p.weight, weight)
-        unit = weight_unit(network.populations[p.post].celltype)
-        rows.append(quantisation_row(p.label, "weight", unit, p.weight, weight, level))
-        projections[k] = replace(p, weight=weight)
+        if rounded:
+            unit = weight_unit(network.populations[p.post].celltype)
+            rows.append(quantisation_row(p.label, "weight", unit, p.weight, weight, level))
+            projections[k] = replace(p, weight=weight)
+        if "stochastic" in settings.effects:
+            projections[k] = replace(p, weight=np.sign(p.weight) * peak)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from hwmodels.chip import Transit, Translation, at_once
 from hwmodels.chips.sfq.counts import count_ends
 from hwmodels.chips.sfq.wiring import Lines, port_ends, source_ends, wire
+from hwmodels.errors import UnsupportedError
 from hwmodels.fabric.pulse import TAKEN, pulse_engine
 from hwmodels.fabric.pulse_netlist import Netlist
 from hwmodels.mapping import Placement
@@ -41,7 +42,8 @@ class SfqTransport:
 
         self._chip, self._translation, self._placement = chip, translation, placement
         network = translation.network
-        self._real = bool({"fabric", "collisions", "jitter", "spread"} & set(chip.effects))
+        real = {"stochastic", "fabric", "collisions", "jitter", "spread"}
+        self._real = bool(real & set(chip.effects))
         self._step_fs = int(step_starts_fs(network, chip.spec, 1)[1])
         axons, n_cells = placement.axons, int(network.offsets[-1])
         self._net = Netlist(chip.library)
@@ -53,10 +55,12 @@ class SfqTransport:
         n = len(source)
         lines = Lines(
             source, neurons[axons.core], np.zeros(n, dtype=bool), self._delays(source),
-            np.ones(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.ones(n), np.empty(0),
+            np.ones(n, dtype=np.int64), np.zeros(n, dtype=np.int64), np.ones(n),
+            self._currents(source),
         )  # fmt: skip
         self._wired = wire(
-            self._net, begin, end, lines, chip.spec, None,
+            self._net, begin, end, lines, chip.spec,
+            "stochastic" if "stochastic" in chip.effects else None,
             chip.style(timed, lead_fs=(self._step_fs + 1) // 2),
         )  # fmt: skip
         chip.check_size(self._net, network)
@@ -79,18 +83,54 @@ class SfqTransport:
 
     def _delays(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
         """Shortest delay of the synapses behind each axon, in fs."""
-        network, axons = self._translation.network, self._placement.axons
-        pre, post = synapse_ends(network)
+        network = self._translation.network
         none = np.empty(0, dtype=np.int64)
         steps = np.concatenate(
             [none] + [to_delay_steps(p.delay_ms, network.timestep_ms) for p in network.projections]
         )
-        n_cores = self._placement.n_cores
-        key = source * n_cores + axons.core
-        at = np.searchsorted(key, pre * n_cores + self._placement.core_of[post])
         shortest = np.full(len(source), np.iinfo(np.int64).max)
-        np.minimum.at(shortest, at, steps)
+        np.minimum.at(shortest, self._axon_of(source), steps)
         return shortest * self._step_fs
+
+    def _axon_of(self, source: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Axon of each synapse, projection after projection."""
+        pre, post = synapse_ends(self._translation.network)
+        n_cores = self._placement.n_cores
+        key = source * n_cores + self._placement.axons.core
+        return np.searchsorted(key, pre * n_cores + self._placement.core_of[post])
+
+    def _currents(self, source: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Weight current of each axon in uA; none where nothing is left to chance."""
+        chip, network = self._chip, self._translation.network
+        if "stochastic" not in chip.effects:
+            return np.empty(0)
+        always = chip.spec.weight_half_uA + 4 * chip.spec.weight_grey_uA
+        weights: Any = self._translation.formats.weights  # type: ignore[attr-defined]
+        currents = np.concatenate(
+            [np.empty(0)]
+            + [
+                np.full(p.n_synapses, always) if made is None else made.current_uA
+                for p, made in zip(network.projections, weights, strict=True)
+            ]
+        )
+        at = self._axon_of(source)
+        least, most = np.full(len(source), np.inf), np.full(len(source), -np.inf)
+        np.minimum.at(least, at, currents)
+        np.maximum.at(most, at, currents)
+        if np.any(least < most):
+            axon = int(np.argmax(least < most))
+            edges = np.cumsum([0, *(p.n_synapses for p in network.projections)])
+            synapse = int(np.argmax(at == axon))
+            label = network.projections[int(np.searchsorted(edges, synapse, "right")) - 1].label
+            raise UnsupportedError(
+                f"projection {label!r}: a pair of cells has several synapses of different weight, "
+                "and exact neurons have one stochastic line for each pair; join them to one "
+                "synapse, or use neurons=chip"
+            )
+        if "spread" in chip.effects:
+            generator = np.random.default_rng((chip.chip_seed, 2))
+            most = most + generator.normal(0, chip.spec.weight_spread_uA, len(most))
+        return most
 
     def step(
         self, step: int, fired: NDArray[np.int64], active: NDArray[np.bool_] | None

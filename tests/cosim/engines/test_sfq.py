@@ -149,6 +149,36 @@ def test_every_effect_can_be_switched_on_alone(effect):
     assert len(alone.spikes[0].cell) == 8
 
 
+@pytest.mark.parametrize("celltype", ["IF_curr_delta", "IF_curr_exp"])
+def test_stochastic_synapses_act_on_exact_neurons_too(celltype):
+    """A weight of half the largest passes every second pulse whole."""
+    strong = {"IF_curr_delta": 15.0, "IF_curr_exp": 40.0}[celltype]
+    times = np.arange(5.0, 1000.0, 5.0)
+    network = recorded(
+        cell(celltype, 2, "a", tau_refrac=0.5, v_reset=-65.0), source([times, times]), dt=0.5,
+        projections=[replace(one_to_one(1, 0, strong, 3.0, n=2),
+                             weight=np.array([strong, strong / 2]))],
+    )  # fmt: skip
+    chip = run(network, "sfq", 1010.0, synapse="stochastic", effects="stochastic")
+    counts = np.bincount(chip.spikes[0].cell, minlength=2)
+    blocked = chip.counts["pulses blocked by stochastic synapses"]
+    if celltype == "IF_curr_delta":  # a spike for each pulse
+        assert counts.tolist() == [len(times), len(times) - blocked]
+    assert counts[1] < 0.8 * counts[0]
+    assert 0.35 < blocked / len(times) < 0.65
+    assert chip.counts["synaptic events lost"] == blocked
+
+
+def test_pairs_of_different_stochastic_synapses_need_lines_of_their_own():
+    both = replace(
+        one_to_one(1, 0, 8.0, 6.0, n=1), indptr=np.array([0, 2]),
+        target=np.zeros(2, dtype=np.int32), weight=np.array([8.0, 4.0]), delay_ms=np.full(2, 6.0),
+    )  # fmt: skip
+    network = recorded(cell("IF_curr_delta", 1, "a"), source([[5.0]]), projections=[both])
+    with pytest.raises(ModelError, match=r"projection 'p': a pair of cells .* neurons=chip"):
+        run(network, "sfq", 10.0, synapse="stochastic", neurons="exact")
+
+
 def test_a_cell_type_that_is_no_flux_quanta_names_the_way_out():
     network = recorded(cell("Izhikevich", 1, "a"), source([1.0]))
     with pytest.raises(ModelError, match=r"population 'a': Izhikevich .*neurons=exact"):
