@@ -13,6 +13,7 @@ is drawn. All metrics are defined in ``docs/metrics.md``.
 from cosim.compare.attribution import Attribution, AttributionRow
 from cosim.compare.comparison import Comparison, TaskMetric, compare
 from cosim.compare.hardware import HardwareMetrics, measure_hardware
+from cosim.compare.learned import WeightComparison, compare_weights
 from cosim.compare.limits import broken_limits
 from cosim.compare.matching import Matching, match_spikes
 from cosim.compare.report import html_report, save_html
@@ -34,9 +35,11 @@ __all__ = [
     "TaskMetric",
     "TraceComparison",
     "TransportMetrics",
+    "WeightComparison",
     "broken_limits",
     "compare",
     "compare_traces",
+    "compare_weights",
     "html_report",
     "match_spikes",
     "measure_hardware",

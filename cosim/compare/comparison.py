@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import cosim
 from cosim.compare.hardware import HardwareMetrics, measure_hardware
+from cosim.compare.learned import WeightComparison, compare_weights
 from cosim.compare.spiketrains import Alignment, SpikeComparison, align, summarise
 from cosim.compare.traces import TraceComparison, compare_traces
 from hwmodels.errors import ModelError
@@ -67,6 +68,8 @@ class Comparison:
     shifts_ms : tuple of float64 arrays
         For each population the time shifts of its matched spikes, for the histogram.
     traces : tuple of TraceComparison
+    weights : tuple of WeightComparison
+        Of projections that learned in both.
     hardware : HardwareMetrics or None
     task : tuple of TaskMetric
     notes : tuple of str
@@ -89,6 +92,7 @@ class Comparison:
     traces: tuple[TraceComparison, ...]
     hardware: HardwareMetrics | None
     task: tuple[TaskMetric, ...] = ()
+    weights: tuple[WeightComparison, ...] = ()
     notes: tuple[str, ...] = ()
     provenance: Mapping[str, str] = field(default_factory=dict)
 
@@ -130,6 +134,7 @@ class Comparison:
             "total": asdict(self.total),
             "populations": {p.label: asdict(p) for p in self.populations},
             "traces": [asdict(t) for t in self.traces],
+            "weights": {w.projection: asdict(w) for w in self.weights},
             "hardware": None if self.hardware is None else asdict(self.hardware),
             "task": {
                 t.name: {
@@ -246,6 +251,7 @@ def compare(
         ),
         shifts_ms=tuple(a.shift_ms for a in alignments),
         traces=compare_traces(reference, candidate),
+        weights=compare_weights(reference, candidate),
         hardware=hardware,
         task=_task(reference_task or {}, candidate_task or {}),
         notes=_notes(reference, candidate, network),

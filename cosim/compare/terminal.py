@@ -99,6 +99,8 @@ def _parts(
     parts += [Text(), _populations(comparison), Text(wording.settings(comparison), style="dim")]
     if comparison.traces:
         parts += [Text(), _traces(comparison)]
+    if comparison.weights:
+        parts += [Text(), _weights(comparison)]
     if spread is not None:
         parts += [Text(), _spread(spread)]
     if attribution is not None:
@@ -190,6 +192,23 @@ def _traces(comparison: Comparison) -> Table:
         for t in comparison.traces
     ]
     return _table("traces", ("cells", "every", "rms", "max", "first differs"), rows)
+
+
+def _weights(comparison: Comparison) -> Table:
+    rows = [
+        (
+            w.projection,
+            count(w.synapses),
+            number(w.reference_mean),
+            number(w.candidate_mean),
+            number(w.rms_difference),
+            number(w.max_difference),
+            number(w.correlation),
+        )
+        for w in comparison.weights
+    ]
+    headers = ("synapses", "reference", "mean", "rms", "max", "correlation")
+    return _table("learned weights", headers, rows)
 
 
 def _attribution(attribution: Attribution) -> Table:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.compare import compare
+from cosim.compare import compare, html_report, render_text
 from cosim.engines import get_engine
 from hwmodels.chips.neurocorex import Neurocorex
 from hwmodels.errors import UnsupportedError
@@ -83,6 +83,19 @@ def plastic():
 def test_who_does_not_learn_says_so(engine, message):
     with pytest.raises(UnsupportedError, match=f"projection 'p'.*{message}"):
         get_engine(engine).start(plastic())
+
+
+def test_what_the_board_learned_is_compared_with_the_exact_rule():
+    results = [run(plastic(), engine, 40.0) for engine in ("brian2", "neurocorex")]
+    (row,) = compare(*results).weights
+    ours, theirs = (r.weights["p"] for r in results)
+    assert (row.projection, row.synapses) == ("p", 1)
+    assert row.reference_mean == ours[0]
+    assert row.max_difference == row.rms_difference == abs(theirs[0] - ours[0])
+    assert 0 < row.max_difference < 0.5
+    assert row.correlation is None
+    assert "learned weights" in render_text(compare(*results))
+    assert "Learned weights" in html_report(compare(*results))
 
 
 def test_the_report_tells_of_loading_and_reading_back():
