@@ -154,7 +154,8 @@ def _memory(lists: NDArray) -> str:
     words, plain = int(lists["words"].sum()), int(lists["plain_words"].sum())
     if not words:
         return "no synapses"
-    return f"{'; '.join(parts)}; {1 - words / plain:.0%} less than with an index for each synapse"
+    saved = f"{100 * (1 - words / plain):.0f} %"
+    return f"{'; '.join(parts)}; {saved} less than with an index for each synapse"
 
 
 def _chip_of(placement: Placement, spec: LoihiSpec) -> NDArray[np.int64]:
