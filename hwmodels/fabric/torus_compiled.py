@@ -6,7 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.compiling import can_compile, compiled
-from hwmodels.fabric.torus import LINKS, Fates, Timing, Torus, Trees
+from hwmodels.fabric.torus import (
+    LINKS,
+    Fates,
+    Timing,
+    Torus,
+)
 from hwmodels.fabric.torus_kernel import (
     AGED,
     ARRIVED,
@@ -21,6 +26,7 @@ from hwmodels.fabric.torus_kernel import (
     carry,
     machine,
 )
+from hwmodels.fabric.torus_trees import Trees
 
 
 class CompiledTorus:

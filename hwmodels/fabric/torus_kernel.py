@@ -19,9 +19,9 @@ from hwmodels.fabric.torus import (
     ROOT,
     Timing,
     Torus,
-    Trees,
     opposite,
 )
+from hwmodels.fabric.torus_trees import Trees
 
 Ints = NDArray[np.int64]
 #: Kinds of events; an event is its kind and a number.

@@ -25,9 +25,9 @@ from hwmodels.fabric.torus import (
     Fates,
     Timing,
     Torus,
-    Trees,
     opposite,
 )
+from hwmodels.fabric.torus_trees import Trees
 
 _PHASES = 8
 _HANDED, _DELIVERY, _OUTPUT, _WIRES, _ENTRY, _TURNS = 1, 2, 3, 4, 5, 6

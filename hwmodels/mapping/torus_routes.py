@@ -16,7 +16,15 @@ import networkx as nx
 import numpy as np
 
 from hwmodels.errors import CapacityError
-from hwmodels.fabric.torus import EAST, LINKS, NORTH, NORTH_EAST, Branch, Torus, opposite
+from hwmodels.fabric.torus import (
+    EAST,
+    LINKS,
+    NORTH,
+    NORTH_EAST,
+    Torus,
+    opposite,
+)
+from hwmodels.fabric.torus_trees import Branch
 
 
 def shortest_vector(shape: Torus, source: int, target: int) -> tuple[int, int, int]:

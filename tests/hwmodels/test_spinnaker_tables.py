@@ -18,7 +18,8 @@ from hwmodels.chips.spinnaker.tables import (
     minimised,
 )
 from hwmodels.errors import CapacityError
-from hwmodels.fabric.torus import LINKS, flat_trees, opposite, torus
+from hwmodels.fabric.torus import LINKS, opposite, torus
+from hwmodels.fabric.torus_trees import flat_trees
 from hwmodels.mapping.torus_routes import multicast
 
 

@@ -16,17 +16,15 @@ from hwmodels.fabric.torus import (
     LINKS,
     NORTH,
     NORTH_EAST,
-    Branch,
     Timing,
     boards,
-    flat_trees,
     opposite,
     torus,
-    unloaded_ps,
     wait_cycles,
 )
 from hwmodels.fabric.torus_compiled import CompiledTorus
 from hwmodels.fabric.torus_simpy import SimPyTorus
+from hwmodels.fabric.torus_trees import Branch, flat_trees, unloaded_ps
 
 ENGINES = {"reference": SimPyTorus, "compiled": CompiledTorus}
 TIMING = Timing(cycle_ps=10, pipeline=5, wait_ps=2_000, link_ps=140, board_link_ps=360,

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.errors import CapacityError
-from hwmodels.fabric.torus import LINKS, boards, flat_trees, torus
+from hwmodels.fabric.torus import LINKS, boards, torus
+from hwmodels.fabric.torus_trees import flat_trees
 from hwmodels.mapping.torus_routes import chips_along, distance, multicast, path, unicast
 
 

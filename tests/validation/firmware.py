@@ -66,7 +66,7 @@ LAYOUTS = {
 def missing() -> str | None:
     """Why this cannot run here; None when it can."""
     if importlib.util.find_spec("unicorn") is None:
-        return "unicorn is not installed (pip install unicorn)"
+        return "unicorn is not installed (pip install -e '.[firmware]')"
     return None
 
 

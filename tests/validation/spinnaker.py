@@ -17,14 +17,13 @@ from hwmodels.chips.spinnaker import Spinnaker
 from hwmodels.fabric.torus import (
     EAST,
     FOREVER,
-    Branch,
     Timing,
     Torus,
     boards,
-    flat_trees,
     wait_cycles,
 )
 from hwmodels.fabric.torus_compiled import CompiledTorus
+from hwmodels.fabric.torus_trees import Branch, flat_trees
 from hwmodels.mapping.torus_routes import multicast, unicast
 from tests.hwmodels.networks import cells, network, source, synapses
 from tests.hwmodels.running import run_on

@@ -2,7 +2,8 @@
 
 Optional: downloads the toolchain's wheel and needs an ARM emulator. Run it with
 
-    pip install unicorn && python -m pytest tests/validation/test_spinnaker_firmware.py -m slow -s
+    pip install -e '.[firmware]'
+    python -m pytest tests/validation/test_spinnaker_firmware.py -m slow -s
 """
 
 from __future__ import annotations

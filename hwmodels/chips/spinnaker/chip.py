@@ -14,6 +14,7 @@ from hwmodels.chip import Chip, Neurons, Run, Translation
 from hwmodels.chips.spinnaker.formats import (
     Format,
     check_delays,
+    check_dynamics,
     make_formats,
     parameter_rows,
     quantised,
@@ -93,6 +94,7 @@ class Spinnaker(Chip):
         if self.step_ms is not None and "time_step" in self.effects:
             network, counts = network.on_grid(self.step_ms)
         counts |= network.rounding()
+        check_dynamics(network)
         extended = check_delays(network, self.spec)
         if extended:
             counts["synapses on delay extensions"] = extended

@@ -121,6 +121,22 @@ def make_formats(network: Network, spec: SpinnakerSpec, native: bool) -> dict[in
     return formats
 
 
+def check_dynamics(network: Network) -> None:
+    """Refuse synapses that learn.
+
+    Raises
+    ------
+    UnsupportedError
+        Names the projection and the way out.
+    """
+    for projection in network.projections:
+        if projection.dynamics.kind != "static":
+            raise UnsupportedError(
+                f"projection {projection.label!r}: {projection.dynamics.kind!r} synapses: this "
+                "model of SpiNNaker has static ones only; run it in brian2, or use StaticSynapse"
+            )
+
+
 def _gain(population: Population, dt: float, spec: SpinnakerSpec) -> NDArray[np.float64]:
     p = population.parameters
     one = np.ones((2, population.size))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from hwmodels.chips.spinnaker.spec import SpinnakerSpec
 from hwmodels.chips.spinnaker.tables import Entry, allocate_keys, build_tables, check_tables
 from hwmodels.errors import CapacityError
-from hwmodels.fabric.torus import Branch, Torus, Trees, flat_trees
+from hwmodels.fabric.torus import Torus
+from hwmodels.fabric.torus_trees import Branch, Trees, flat_trees
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons, synapse_ends
 from hwmodels.mapping.torus_routes import distance, multicast

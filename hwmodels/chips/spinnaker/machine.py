@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chips.spinnaker import arithmetic as a
-from hwmodels.chips.spinnaker import kernel as k
+from hwmodels.chips.spinnaker import pipeline as k
 from hwmodels.chips.spinnaker.formats import KINDS, SPARE_BITS, Format, delay_words, weight_levels
+from hwmodels.chips.spinnaker.kernel import SIMULATE_PARTS, simulate
 from hwmodels.chips.spinnaker.layout import Layout
 from hwmodels.chips.spinnaker.spec import SpinnakerSpec
 from hwmodels.compiling import can_compile, compiled
@@ -105,7 +106,7 @@ class Machine:
         self.trace_of = np.full(cells, -1, dtype=np.int64)
         self.trace = np.zeros((0, 0, 4), dtype=np.int64)
         self.now_ps = 0
-        self._simulate = compiled(k.simulate, *k.SIMULATE_PARTS) if can_compile() else k.simulate
+        self._simulate = compiled(simulate, *SIMULATE_PARTS) if can_compile() else simulate
 
     def _units(self, network: Network) -> Ints:
         layout, spec = self.layout, self.spec

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwmodels.errors import ModelError
-from hwmodels.fabric.torus import FOREVER, Timing, Torus, boards, wait_cycles
+from hwmodels.fabric.torus import FOREVER, LINKS, Timing, Torus, boards, wait_cycles
 from hwmodels.spec import Spec, picoseconds, quantity
 
 
@@ -14,6 +14,7 @@ class SpinnakerSpec(Spec):
     """The numbers of a SpiNNaker-style machine; values and sources stand in TOML files."""
 
     boards: int = quantity("boards", "Boards of 48 chips: 1 with open edges, or threes that wrap")
+    dead_links: tuple = quantity("chip: link", "Links that do not work, in both directions")
     cores_per_chip: int = quantity("cores", "Cores of a chip")
     system_cores: int = quantity("cores", "Cores of a chip that run no neurons (monitors)")
     neurons_per_core: int = quantity("", "Neurons of a core at most")
@@ -101,7 +102,7 @@ class SpinnakerSpec(Spec):
                 f"{self.name}: colour_bits must lie between 4 and 8, got {self.colour_bits}"
             )
         wait_cycles(self.router_wait_code)
-        boards(self.boards)
+        self.machine()
         self.timing()
 
     @property
@@ -116,7 +117,15 @@ class SpinnakerSpec(Spec):
 
     def machine(self) -> Torus:
         """The chips and their links."""
-        return boards(self.boards)
+        whole = boards(self.boards)
+        dead = [(int(chip), int(link)) for chip, link in self.dead_links]
+        for chip, link in dead:
+            if chip >= whole.chips or link >= LINKS:
+                raise ModelError(
+                    f"{self.name}: dead_links has chip {chip} and link {link}, there are "
+                    f"{whole.chips} chips of {LINKS} links"
+                )
+        return whole.with_dead(dead)
 
     def timing(self) -> Timing:
         """Times of the fabric in integer picoseconds."""

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import CapacityError
-from hwmodels.fabric.torus import LINKS, Torus, Trees, opposite
+from hwmodels.fabric.torus import LINKS, Torus, opposite
+from hwmodels.fabric.torus_trees import Trees
 
 _WORD = (1 << 32) - 1
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Transit, Translation, in_time_only
-from hwmodels.chips.spinnaker import kernel as k
+from hwmodels.chips.spinnaker import pipeline as k
 from hwmodels.chips.spinnaker.layout import Layout
 from hwmodels.chips.spinnaker.machine import Machine
 from hwmodels.mapping import Placement
