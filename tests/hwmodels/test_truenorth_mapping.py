@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodels.chips.truenorth import TrueNorth
+from hwmodels.chips.truenorth import TrueNorth, weights
+from hwmodels.chips.truenorth import layout as layout_module
 from hwmodels.chips.truenorth.weights import NO_BIT, cluster, kernel, population_labels
 from hwmodels.errors import CapacityError
 from tests.hwmodels.networks import cells, network, random_network, source, synapses
@@ -190,7 +191,16 @@ def test_relays_are_counted_and_stand_in_the_report():
         (
             lambda: network(cells(40, "many")),
             {"neurons_per_core": 8, "columns": 2, "rows": 2},
-            r"cell 32 of population 'many' does not fit: the 4 cores.*columns",
+            r"cell 32 of population 'many' does not fit: all 4 cores.*columns",
+        ),
+        (
+            lambda: network(
+                source(*[[1.0]] * 40),
+                cells(3, "greedy"),
+                projections=[synapses(0, 1, [(i, 2) for i in range(40)], n_pre=40)],
+            ),
+            {"axons_per_core": 32, "columns": 1, "rows": 1},
+            r"cell 2 of population 'greedy' needs counters.*all 1 cores are full",
         ),
         (
             lambda: random_network(np.random.default_rng(1), n=30, synapse_count=900),
@@ -219,3 +229,15 @@ def test_a_large_network_with_few_destinations_is_mapped_in_seconds():
     _, _, layout = configured(net)
     assert layout.cores == n // group
     assert layout.relays == 0
+
+
+def test_the_mapping_is_the_same_without_a_compiler(monkeypatch):
+    net = random_network(np.random.default_rng(4), n=30, synapse_count=600)
+    _, compiled, layout = configured(net, axons_per_core=64)
+    for module in (weights, layout_module):
+        monkeypatch.setattr(module, "can_compile", lambda: False)
+    _, plain, other = configured(net, axons_per_core=64)
+    assert np.array_equal(compiled.value, plain.value)
+    assert np.array_equal(compiled.label, plain.label)
+    assert np.array_equal(layout.unit_core, other.unit_core)
+    assert np.array_equal(layout.leg_axon, other.leg_axon)

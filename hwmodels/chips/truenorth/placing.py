@@ -52,11 +52,17 @@ def lay_out(
             network, settings, pairs, int(cells[-1 - cores]), start[-cores] - start[-1 - cores]
         )
     if cores > spec.cores:
-        late = min(int(np.searchsorted(core, spec.cores)), len(cells) - 1)
+        late = int(np.searchsorted(core, spec.cores))
+        what = "does not fit"
+        if late < len(cells):
+            cell = int(cells[late])
+        else:
+            cell = int(pairs.target[np.argmax(merging.group == late - len(cells))])
+            what = "needs counters for its inputs that do not fit"
         raise CapacityError(
-            f"{_name(network, int(cells[late]))} does not fit: the {spec.cores} cores before it "
-            f"are full ({spec.axons_per_core} axons, {spec.neurons_per_core} neurons each), the "
-            f"network takes {cores}; use fewer cells, more shared inputs, or more chips "
+            f"{_name(network, cell)} {what}: all {spec.cores} cores are full "
+            f"({spec.axons_per_core} axons, {spec.neurons_per_core} neurons each), the network "
+            f"takes {cores}; use fewer cells, more shared inputs, or more chips "
             "(chip_columns=..., chip_rows=...)"
         )
 

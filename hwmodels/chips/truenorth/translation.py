@@ -34,7 +34,7 @@ def translate(network: Network, settings: Settings) -> Translation:
     configuration = Configuration()
     counts = network.rounding()
     effect, wait, one_state = _effects(network, settings)
-    pairs = gather_pairs(network, effect, wait, one_state)
+    pairs = gather_pairs(network, effect, wait, one_state, settings.spec.delay_ticks_max)
     configuration.pairs = pairs
     _choose_units(network, settings, configuration)
     label = _labels(network, settings, pairs)
@@ -59,7 +59,7 @@ def retranslate(network: Network, since: Translation, settings: Settings) -> Tra
                 "on TrueNorth's arithmetic, whose registers depend on it; run with neurons=exact"
             )
     effect, wait, one_state = _effects(network, settings)
-    pairs = gather_pairs(network, effect, wait, one_state)
+    pairs = gather_pairs(network, effect, wait, one_state, settings.spec.delay_ticks_max)
     if not np.array_equal(pairs.delay, before.pairs.delay):
         label = network.projections[0].label if network.projections else ""
         raise UnsupportedError(

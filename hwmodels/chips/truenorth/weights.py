@@ -48,7 +48,11 @@ class Pairs(NamedTuple):
 
 
 def gather_pairs(
-    network: Network, effect: list[NDArray[np.float64]], wait: list[int], merge: list[bool]
+    network: Network,
+    effect: list[NDArray[np.float64]],
+    wait: list[int],
+    merge: list[bool],
+    longest: int,
 ) -> Pairs:
     """All pairs of a network.
 
@@ -58,9 +62,11 @@ def gather_pairs(
     effect : list of float64 arrays
         For each projection what each of its synapses adds to its cell, with its sign.
     wait : list of int
-        Ticks to add to each projection's delays.
+        Ticks to add to each projection's delays, as far as these stay within ``longest``.
     merge : list of bool
         Whether both receptors of a projection's target act on one state.
+    longest : int
+        Ticks that need no relay.
     """
     offsets = network.offsets
     columns: list[list[NDArray[np.int64]]] = [[], [], [], []]
@@ -69,7 +75,7 @@ def gather_pairs(
         other = 0 if one_state or p.receptor == "excitatory" else 1
         columns[0].append(p.target + offsets[p.post])
         columns[1].append(p.source + offsets[p.pre])
-        columns[2].append(np.minimum(delay + extra, np.maximum(delay, 15)) if extra else delay)
+        columns[2].append(np.minimum(delay + extra, np.maximum(delay, longest)))
         columns[3].append(np.full(p.n_synapses, other, dtype=np.int64))
     none = np.empty(0, dtype=np.int64)
     target, source, delay, other = (np.concatenate([none, *c]) for c in columns)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cosim.engines import get_engine
 from cosim.experiment import Experiment, Stage
+from cosim.workload import load_workload
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.errors import ModelError
 from hwmodels.network import Projection
@@ -254,3 +255,11 @@ def test_what_a_neuron_cannot_do_names_the_way_out(celltype, currents, message):
     network = recorded(cell(celltype, 2, "spiky"), currents=currents)
     with pytest.raises(ModelError, match=message):
         run(network, "truenorth", 10.0)
+
+
+def test_digits_are_read_as_well_on_the_chip():
+    workload = load_workload("digits", ["--images", "10"], get_engine("brian2"))
+    chip = workload.experiment.execute(get_engine("truenorth"))
+    theirs, ours = (workload.task(result)["accuracy"] for result in (workload.result, chip))
+    assert ours >= theirs - 0.1
+    assert chip.counts["relay neurons added"] > 100
