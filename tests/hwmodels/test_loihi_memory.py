@@ -110,6 +110,54 @@ def test_words_are_those_of_each_list_counted_by_hand(data):
     assert np.array_equal(sharing.synapses, placement.synapses)
 
 
+@given(st.data())
+@settings(max_examples=80, deadline=None)
+def test_shared_lists_are_exactly_those_of_equal_content_counted_by_hand(data):
+    n, n_sources = data.draw(st.integers(2, 24)), data.draw(st.integers(2, 12))
+    kernels = [
+        sorted(data.draw(st.sets(st.integers(0, 6), min_size=1, max_size=5))) for _ in range(3)
+    ]
+    pairs, weights, delays = [], [], []
+    for source_ in range(n_sources):
+        base, which = data.draw(st.integers(0, n - 1)), data.draw(st.integers(0, 2))
+        weight, delay = data.draw(st.sampled_from([(0.5, 1.0), (1.0, 1.0), (1.0, 3.0)]))
+        for offset in kernels[which]:
+            if base + offset < n:
+                pairs.append((source_, base + offset))
+                weights.append(weight)
+                delays.append(delay)
+    # One synapse more, with the longest delay: two bits of delay, always.
+    pairs, weights, delays = [*pairs, (n_sources, 0)], [*weights, 1.0], [*delays, 3.0]
+    net = network(
+        source(*[[]] * (n_sources + 1)), cells(n),
+        projections=[synapses(0, 1, pairs, weights, delays, n_pre=n_sources + 1)],
+    )  # fmt: skip
+    _, translation, placement = mapped(net, sharing="auto")
+    gain = translation.formats[1].gain["excitatory"][0]
+    mantissas = np.rint(translation.network.projections[0].weight * gain / 64).astype(int)
+    used = int(np.bitwise_or.reduce(mantissas))
+    needed = (used // (used & -used)).bit_length()
+    bits = next(width for width in (1, 2, 3, 4, 5, 6, 8) if width >= needed) + 2
+    groups: dict = {}
+    for source_ in range(n_sources + 1):
+        rows = sorted(
+            (b, w, d) for (a, b), w, d in zip(pairs, weights, delays, strict=True) if a == source_
+        )
+        if rows:
+            base = rows[0][0]
+            content = (base % 4, tuple((b - base, w, d) for b, w, d in rows))
+            groups[content] = groups.get(content, 0) + 1
+    expected = 0
+    for (_, rows), members in groups.items():
+        offsets = [offset for offset, _, _ in rows]
+        run_ = offsets == list(range(len(offsets)))
+        alone = words(len(rows), bits if run_ else bits + 10)
+        once = words(len(rows), bits + (6 if offsets[-1] else 0))
+        expected += min(members * alone, once) if members > 1 else alone
+    assert placement.memory.tolist() == [expected]
+    assert placement.lists["synapses"].sum() == len(pairs)
+
+
 def test_a_convolution_stores_its_kernel_once():
     net = convolution()
     _, _, alone = mapped(net)
