@@ -13,7 +13,7 @@ from hwmodels.chips.sfq.counts import count_ends
 from hwmodels.chips.sfq.wiring import Lines, port_ends, source_ends, wire
 from hwmodels.errors import UnsupportedError
 from hwmodels.fabric.pulse import TAKEN, pulse_engine
-from hwmodels.fabric.pulse_netlist import Netlist
+from hwmodels.fabric.pulse_netlist import DELAY_PER_BIAS, Netlist
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import synapse_ends
 from hwmodels.network import to_delay_steps
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: What the column ``late_steps`` can hold.
 _LATEST = int(np.iinfo(PACKET["late_steps"]).max)
-#: A pulse that is later than its way by this and a tenth was absorbed.
+#: A pulse that takes its way with all that can stretch it, and this, was absorbed.
 _SLACK_FS = 200_000
 
 
@@ -68,7 +68,9 @@ class SfqTransport:
         self._engine = pulse_engine(
             self._circuit, chip.library.tables(), chip.conditions, chip.fidelity
         )
-        self._entry = begin.entry
+        # A weak bias slows all cells; spread and pushes by others, some.
+        self._stretch = 1.1 * max(1.0, 1 + DELAY_PER_BIAS * (chip.conditions.bias - 1))
+        self._entry, self._n_cores = begin.entry, max(placement.n_cores, 1)
         self._core = np.full(self._net.size, -1, dtype=np.int64)
         self._core[end.cell[neurons]] = np.arange(len(neurons))
         self._packets = [np.empty(0, dtype=PACKET)]
@@ -142,48 +144,70 @@ class SfqTransport:
         self._steps_fs.append(self._step_fs if step > 0 or len(fired) else 0)
         now = self._now_fs
         self._now_fs += self._steps_fs[-1]
-        sent = self._placement.packets(step, fired, 0)
-        sent["inject_ps"] = whole_ps(np.array(now))
-        axons = self._placement.axons.of(fired)
-        sent["hops"] = self._wired.hops[axons]
+        if len(fired):
+            self._send(step, fired, now)
         if not self._real:
-            sent["arrive_ps"] = sent["inject_ps"]
-            self._packets.append(sent)
+            self._close(np.ones(len(self._open), dtype=bool))
             return None
-        spikes = self._spikes + np.arange(len(fired))
-        self._spikes += len(fired)
-        n_cores = max(self._placement.n_cores, 1)
-        per_spike = np.diff(self._placement.axons.indptr)[fired]
-        key = np.repeat(spikes, per_spike) * n_cores + sent["destination_core"]
-        self._open = np.concatenate((self._open, sent))
-        self._open_key = np.concatenate((self._open_key, key))
-        self._open_fs = np.concatenate((self._open_fs, np.full(len(sent), now)))
-        way = self._wired.latency_fs[axons]
-        self._deadline = np.concatenate((self._deadline, now + way + way // 10 + _SLACK_FS))
+        if not (len(self._open) or self._engine.under_way):
+            return None
+        spikes = np.arange(self._spikes - len(fired), self._spikes)
         times = np.full(len(fired), now, dtype=np.int64)
         log = self._engine.run(self._entry[fired], times, spikes, self._now_fs)
+        overdue = self._deadline < self._now_fs
+        if not (len(fired) or len(log) or overdue.any()):
+            return None
         count_ends(log, self._circuit.type, self._chip.library, self._counts)
         taken = log[log["what"] == TAKEN]
-        found_key = taken["spike"] * n_cores + self._core[taken["cell"]]
+        found_key = taken["spike"] * self._n_cores + self._core[taken["cell"]]
         # Keys ascend: spikes are numbered in order, and axons of a cell are by core.
-        row = np.searchsorted(self._open_key, found_key)
+        row = np.minimum(np.searchsorted(self._open_key, found_key), len(self._open) - 1)
+        known = self._open_key[row] == found_key
+        row, taken = row[known], taken[known]
         self._open["arrive_ps"][row] = whole_ps(taken["time_fs"])
         behind = (taken["time_fs"] - self._open_fs[row] - 1) // self._step_fs
         self._open["late_steps"][row] = np.minimum(behind, _LATEST)
         done = np.zeros(len(self._open), dtype=bool)
         done[row] = True
-        gone = ~done & (self._deadline < self._now_fs)
+        gone = ~done & overdue
         here = self._open["step"] == step
         transit = Transit.of(
             held=self._open[here & ~done & ~gone],
             arrived=self._open[done & ~here],
             lost=self._open[gone],
         )
-        closed = done | gone
-        self._packets.append(self._open[closed])
-        self._open, self._open_key = self._open[~closed], self._open_key[~closed]
-        self._open_fs, self._deadline = self._open_fs[~closed], self._deadline[~closed]
+        self._close(done | gone)
         return transit
+
+    def _send(self, step: int, fired: NDArray[np.int64], now: int) -> None:
+        """Note the packets of spikes; ideal ones are there at once."""
+        from hwmodels.chips.sfq.chip import whole_ps
+
+        sent = self._placement.packets(step, fired, 0)
+        axons = self._placement.axons.of(fired)
+        sent["inject_ps"] = whole_ps(np.array(now))
+        sent["hops"] = self._wired.hops[axons]
+        if not self._real:
+            sent["arrive_ps"] = sent["inject_ps"]
+        spikes = np.arange(self._spikes, self._spikes + len(fired))
+        self._spikes += len(fired)
+        per_spike = np.diff(self._placement.axons.indptr)[fired]
+        key = np.repeat(spikes, per_spike) * self._n_cores + sent["destination_core"]
+        self._open = np.concatenate((self._open, sent))
+        self._open_key = np.concatenate((self._open_key, key))
+        self._open_fs = np.concatenate((self._open_fs, np.full(len(sent), now)))
+        way = np.rint(self._stretch * self._wired.latency_fs[axons]).astype(np.int64)
+        latest = now + way + _SLACK_FS
+        self._deadline = np.concatenate((self._deadline, latest))
+
+    def _close(self, closed: NDArray[np.bool_]) -> None:
+        """Put packets aside whose fate is known."""
+        if not closed.any():
+            return
+        self._packets.append(self._open[closed])
+        kept = ~closed
+        self._open, self._open_key = self._open[kept], self._open_key[kept]
+        self._open_fs, self._deadline = self._open_fs[kept], self._deadline[kept]
 
     def report(self, steps: int) -> HardwareReport:
         """Everything the wiring did; see :class:`hwmodels.chip.Transport`."""
