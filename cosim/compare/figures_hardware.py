@@ -61,7 +61,8 @@ def latency(hardware: HardwareReport) -> Picture | None:
     median, p99 = np.percentile(values, [50, 99])
     for value, line, label in ((median, "-", "median"), (p99, "--", "p99")):
         axes.axvline(value, color="#22262d", linestyle=line, linewidth=1, label=label)
-    axes.legend(loc="upper right")
+    # Above the axes: a line may be anywhere in them.
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
     axes.set_xlabel(f"arrival minus injection ({unit})")
     axes.set_ylabel("packets")
     caption = (

@@ -53,6 +53,7 @@ class LearningPathway:
         self._timestep_ms = network.timestep_ms
         self._target = target
         n = projection.n_synapses
+        self._by_source = np.arange(n)
         self._by_target = np.argsort(projection.target, kind="stable")
         size = network.populations[projection.post].size
         self._target_start = np.searchsorted(
@@ -90,8 +91,7 @@ class LearningPathway:
         if self._target is None or not len(self.weight):
             return
         step, p = self._step, self._projection
-        every = np.arange(len(self.weight))
-        for synapses in _reached(fired.get(p.pre), p.indptr, every):
+        for synapses in _reached(fired.get(p.pre), p.indptr, self._by_source):
             _queue(self._pre_due, step, synapses, self._axon)
         for synapses in _reached(fired.get(p.post), self._target_start, self._by_target):
             _queue(self._post_due, step, synapses, self._dendrite)
