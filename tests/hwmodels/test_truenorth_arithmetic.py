@@ -118,7 +118,7 @@ neuron_strategy = st.builds(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(
     neurons=st.lists(neuron_strategy, min_size=1, max_size=5),
     seed=st.integers(0, 2**32 - 1),

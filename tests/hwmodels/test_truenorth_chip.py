@@ -33,7 +33,7 @@ def congested(seed, n=40, **changes):
     return net, SMALL | options | changes
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_the_compiled_fabric_equals_the_simpy_processes(seed):
     net, options = congested(seed)
     compiled, reference = (
@@ -137,11 +137,11 @@ def test_crossbars_and_single_synapses_compute_the_same(seed):
 
 
 def test_a_board_of_chips_has_slow_links_and_energy_at_its_borders():
-    net = random_network(np.random.default_rng(2), n=60, synapse_count=1500, dt=1.0)
-    size = {"axons_per_core": 64, "columns": 2, "rows": 2}
-    one = run_on(TrueNorth(axons_per_core=64, columns=8, rows=8), net, 40.0)
+    net = random_network(np.random.default_rng(2), n=40, synapse_count=800, dt=1.0)
+    size = {"axons_per_core": 48, "columns": 2, "rows": 2}
+    one = run_on(TrueNorth(axons_per_core=48, columns=8, rows=8), net, 12.0)
     board, reference = (
-        run_on(TrueNorth(chip_columns=4, chip_rows=4, fidelity=f, **size), net, 40.0)
+        run_on(TrueNorth(chip_columns=4, chip_rows=4, fidelity=f, **size), net, 12.0)
         for f in ("compiled", "reference")
     )
     assert same_spikes(one, board)

@@ -129,7 +129,7 @@ def benchmark(
 @cache
 def whole_chip(tick_us: float = 1000.0) -> Census:
     """The reference point of the published benchmark on 4,096 cores with its fabric."""
-    return benchmark(20.0, 128, 64, 4, "compiled", tick_us)
+    return benchmark(20.0, 128, 64, 3, "compiled", tick_us)
 
 
 def power_mW(spec: TrueNorthSpec, census: Census) -> float:
@@ -145,7 +145,7 @@ def power_mW(spec: TrueNorthSpec, census: Census) -> float:
 
 def census_at(rate_hz: float, synapses: int) -> Census:
     """Counts of 64 cores, scaled to the chip; paths are those of the whole chip."""
-    part = benchmark(rate_hz, synapses, 8, 40, "free")
+    part = benchmark(rate_hz, synapses, 8, 30, "free")
     scale = TrueNorth().spec.cores / 64
     hops = whole_chip().hops
     return part._replace(events=part.events * scale, spikes=part.spikes * scale, hops=hops)

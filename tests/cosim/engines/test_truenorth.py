@@ -36,8 +36,11 @@ def same_everything(a, b):
     )
 
 
-@pytest.mark.parametrize("celltype", ["IF_curr_exp", "IF_cond_exp"])
-@pytest.mark.parametrize("effects", ["none", "fan_in", "time_step"])
+@pytest.mark.parametrize(
+    ("celltype", "effects"),
+    [("IF_curr_exp", "none"), ("IF_curr_exp", "fan_in"), ("IF_curr_exp", "time_step"),
+     ("IF_cond_exp", "none")],
+)  # fmt: skip
 def test_without_effects_it_is_the_reference_bit_for_bit(celltype, effects):
     network = balanced(120, celltype=celltype)
     reference = run(network, "brian2", 150.0)
