@@ -399,3 +399,29 @@ def test_the_larger_chip_gates_and_counts():
     result = run_on(chip, random_net(), 100.0)
     assert result.counts["cells whose leak is left out"] == 30
     assert "NDRO" in " ".join(result.hardware.energy["operation"])
+
+
+def test_the_window_of_mergers_and_the_cells_are_options(tmp_path):
+    on = "weight_precision+arithmetic+fabric+collisions"
+    # 3.5 ps apart: within the simulated window, beyond that of the SDF.
+    net = one_cell([10.0], weight=7.5, sources=2, tau_m=1e6)
+    merged, apart = (
+        run_on(Sfq(effects=on, stagger_ps=3.5, merge_window_ps=window), net, 40.0)
+        for window in (5.2, 2.3)
+    )
+    assert merged.counts["pulses absorbed in mergers"] == 1
+    assert "pulses absorbed in mergers" not in apart.counts
+    # Then the soma takes no second pulse so soon.
+    assert apart.counts["pulses absorbed at somas"] == 1
+    corner = tmp_path / "slow.toml"
+    corner.write_text(
+        'inherits = "rsfqlib"\n[cells.MERGE]\n'
+        'transitions = [["idle", "a", "idle", { q = 40.0 }, 4],'
+        ' ["idle", "b", "idle", { q = 40.0 }, 4]]'
+    )
+    slow, fast = (
+        run_on(Sfq(effects="arithmetic+fabric", cells=cells), one_cell([10.0], 15.0, 1.0, 2), 40.0)
+        for cells in (str(corner), "rsfqlib")
+    )
+    assert spikes(slow)[0] - spikes(fast)[0] == pytest.approx(31 / 25)
+    assert "cells slow" in slow.hardware.spec

@@ -49,8 +49,9 @@ class Sfq(Chip):
         Cell library (a corner): ``rsfqlib``, ``pylse``, ``resistive``, or a TOML file.
     synapse : {"auto", "burst", "gate", "stochastic"}
         Several pulses for one, one bit, or a chance; what the numbers say, if not given.
-    soma : {"auto", "loop", "counter", "counter_subtract"}
-        SQUID loop with leak and subtractive reset, or a counter without leak.
+    soma : {"auto", "loop", "coupled", "counter", "counter_subtract"}
+        SQUID loop with leak and subtractive reset, with inputs coupled weakly or not, or a
+        counter without leak.
     leak : {"strict", "drop"}
         What to do with a leak that a counter does not have.
     filtered : {"refuse", "burst"}

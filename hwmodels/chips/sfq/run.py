@@ -109,7 +109,7 @@ class SfqRun:
         fields["tau_fs"] = np.concatenate([np.empty(0), *(part.tau_ps * 1000 for part in parts)])
         deaf = np.concatenate([np.empty(0), *(part.deaf_ps * 1000 for part in parts)])
         fields["deaf_fs"] = np.rint(deaf).astype(np.int64)
-        if "spread" in self._chip.effects and self._chip.soma == "loop":
+        if "spread" in self._chip.effects and self._chip.settings.leaks:
             generator = np.random.default_rng((self._chip.chip_seed, 1))
             drawn = generator.normal(0, spec.weight_spread_uA, len(deaf))
             per_uA = np.concatenate(
@@ -146,7 +146,8 @@ class SfqRun:
                 np.rint(steps * step_fs).astype(np.int64),
                 np.rint(size).astype(np.int64) if bursts else np.ones(len(size), dtype=np.int64),
                 np.rint(made.burst_ps[there] * 1000).astype(np.int64),
-                np.ones(len(size)) if bursts else size,
+                (np.ones(len(size)) if bursts else size)
+                * self._configuration[projection.post].charge,
                 current,
             )
             for column, value in zip(columns, values, strict=True):

@@ -29,6 +29,7 @@ _KEEPS = "cells whose reset takes one quantum, not all"
 #: Reset rules by kind of soma, as a report names them.
 RESETS = {
     "loop": "subtractive: a spike takes one quantum away, the rest stays",
+    "coupled": "subtractive: a spike takes one quantum away, which is the threshold or hardly more",
     "counter": "to zero",
     "counter_subtract": "subtractive: a spike takes the threshold away",
 }
@@ -44,6 +45,11 @@ class Settings:
     soma: str
     leak: str
     filtered: str
+
+    @property
+    def leaks(self) -> bool:
+        """Whether somas are loops, which leak."""
+        return self.soma in ("loop", "coupled")
 
     @property
     def most_quanta(self) -> int:
@@ -65,6 +71,8 @@ class Somas:
         Leak (0: none) and refractory time.
     inductance_pH, bias_uA : float
         Of loops; 0 for counters.
+    charge : float
+        Quanta of flux that a pulse adds: 1, or less where inputs are coupled weakly.
     """
 
     quantum_mV: NDArray[np.float64]
@@ -76,6 +84,7 @@ class Somas:
     deaf_ps: NDArray[np.float64]
     inductance_pH: float
     bias_uA: float
+    charge: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,12 +243,12 @@ def native_obstacle(population: Population, settings: Settings) -> str | None:
             "a spike source, or use neurons=exact"
         )
     slowest = spec.leak_ps_max / spec.ps_per_ms
-    if settings.soma != "loop" and settings.leak == "strict" and np.any(p["tau_m"] < slowest):
+    if not settings.leaks and settings.leak == "strict" and np.any(p["tau_m"] < slowest):
         return (
             f"tau_m {p['tau_m'].min():g} ms: a counter does not leak; use soma=loop, leak=drop, or "
             "neurons=exact"
         )
-    if settings.soma == "loop" and np.any(p["tau_m"] * spec.ps_per_ms < spec.leak_ps_min):
+    if settings.leaks and np.any(p["tau_m"] * spec.ps_per_ms < spec.leak_ps_min):
         return (
             f"tau_m {p['tau_m'].min():g} ms is {p['tau_m'].min() * spec.ps_per_ms:g} ps, a loop "
             f"leaks in {spec.leak_ps_min:g} ps at least; use a larger ps_per_ms"
@@ -302,21 +311,24 @@ def _somas(population, room_mV, rest_mV, quanta, settings, count, rows) -> Somas
     ones = np.ones(population.size)
     tau_ps = p["tau_m"] * spec.ps_per_ms
     inductance = bias = 0.0
-    if settings.soma == "loop":
-        inductance, bias, threshold = loop(quanta, spec, exact)
+    # Of a weakly coupled loop a pulse is a share of a flux quantum, and one is the threshold.
+    charge = 1.0 / quanta if settings.soma == "coupled" else 1.0
+    flux = round(quanta * charge)
+    if settings.leaks:
+        inductance, bias, threshold = loop(flux, spec, exact)
         floor = -loop_threshold(inductance, -bias, spec)
         slow = tau_ps > spec.leak_ps_max
         count("cells whose leak is too slow for a loop and left out", np.count_nonzero(slow))
         tau_ps = np.where(slow, 0.0, tau_ps)
-        count(_KEEPS, population.size if quanta > 1 else 0)
+        count(_KEEPS, population.size if flux > 1 else 0)
     else:
         threshold, floor = float(quanta), -float(spec.threshold_max)
         count("cells whose leak is left out", population.size)
         tau_ps = 0.0 * tau_ps
         subtracts = settings.soma == "counter_subtract"
         count("cells whose reset takes the threshold away", population.size if subtracts else 0)
-    if not exact and threshold != quanta:
-        quantum = room_mV / quanta
+    if not exact and threshold != flux:
+        quantum = room_mV / flux
         rows.append(
             quantisation_row(
                 population.label, "threshold", "mV", room_mV, threshold * quantum,
@@ -331,9 +343,9 @@ def _somas(population, room_mV, rest_mV, quanta, settings, count, rows) -> Somas
     count("refractory times raised to that of a soma", np.count_nonzero(short))
     start = population.initial_values.get("v", rest_mV)
     return Somas(
-        room_mV / quanta, rest_mV, threshold * ones, floor * ones,
-        (start - rest_mV) * quanta / room_mV, tau_ps,
-        np.where(short, spec.soma_dead_ps, deaf_ps), inductance, bias,
+        room_mV / flux, rest_mV, threshold * ones, floor * ones,
+        (start - rest_mV) * flux / room_mV, tau_ps,
+        np.where(short, spec.soma_dead_ps, deaf_ps), inductance, bias, charge,
     )  # fmt: skip
 
 

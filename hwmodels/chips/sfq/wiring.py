@@ -28,6 +28,7 @@ from hwmodels.fabric.pulse_netlist import Netlist
 #: Soma cell and reset rule by kind.
 SOMAS = {
     "loop": ("LOOP", RESET_ONE),
+    "coupled": ("LOOP", RESET_ONE),
     "counter": ("COUNTER", RESET_ZERO),
     "counter_subtract": ("COUNTER", RESET_THRESHOLD),
 }

@@ -107,6 +107,24 @@ def test_ideal_circuits_of_one_quantum_are_the_reference(seed, soma):
     assert np.allclose(on_grid[order] * network.timestep_ms, theirs.time_ms)
 
 
+@pytest.mark.parametrize(("soma", "near"), [("loop", False), ("coupled", True)])
+def test_a_weakly_coupled_loop_resets_as_the_reference_does(soma, near):
+    rng = np.random.default_rng(2)
+    n = 10
+    trains = [np.sort(rng.choice(np.arange(1, 190), 60, replace=False)) for _ in range(n)]
+    network = recorded(
+        cell("IF_curr_delta", n, "a", v_reset=-65.0), source(trains), dt=0.5,
+        projections=[one_to_one(1, 0, 6.0, 3.0, n=n)],
+    )  # fmt: skip
+    reference = run(network, "brian2", 200.0)
+    chip = run(network, "sfq", 200.0, effects="arithmetic", soma=soma)
+    ratio = len(chip.spikes[0].cell) / len(reference.spikes[0].cell)
+    assert (abs(ratio - 1) < 0.15) is near
+    trace = chip.traces[0].values
+    assert trace.min() > -70
+    assert trace.max() < -50 + (6.0 if near else 12.0)
+
+
 def test_what_collides_is_lost_and_counted():
     both = replace(
         one_to_one(1, 0, 8.0, 6.0, n=1), indptr=np.array([0, 1, 2]),
