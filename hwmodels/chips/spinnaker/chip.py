@@ -85,6 +85,7 @@ class Spinnaker(Chip):
         if not str(chip_seed).isdecimal():
             raise ModelError(f"chip_seed must be a whole number >= 0, got {chip_seed!r}")
         self.chip_seed = int(chip_seed)
+        self._placed: tuple[Translation, Layout] | None = None
 
     # A network in the machine's numbers
 
@@ -128,8 +129,14 @@ class Spinnaker(Chip):
 
     def map(self, translation: Translation) -> Placement:
         """Slices of populations on cores in order; see :class:`hwmodels.chip.Chip`."""
-        layout = place(translation.network, self.spec)
+        layout = self._place(translation)
         return as_placement(translation.network, layout, self.spec)
+
+    def _place(self, translation: Translation) -> Layout:
+        """The layout of a translation; that of the last one is kept, since two parts ask for it."""
+        if self._placed is None or self._placed[0] is not translation:
+            self._placed = translation, place(translation.network, self.spec)
+        return self._placed[1]
 
     # Arithmetic and time
 
@@ -143,7 +150,7 @@ class Spinnaker(Chip):
         ModelError
             Without neurons, when the effect ``arithmetic`` is off.
         """
-        layout: Layout = place(translation.network, self.spec)
+        layout = self._place(translation)
         if neurons is not None:
             transport = SpinnakerTransport(self, translation, layout, placement)
             return LockstepRun(translation.network, neurons, transport, placement.core_of)

@@ -73,6 +73,7 @@ class Machine:
     ) -> None:
         self.spec, self.layout, self.conditions = spec, layout, conditions
         self._formats = formats
+        self._hops = layout.trees.hops()
         units, ports = len(layout.size), spec.application_cores
         self._fabric = machine(layout.machine, spec.timing(), layout.trees, ports, 4 * units)
         self._cost = _costs(spec, conditions)
@@ -244,7 +245,7 @@ class Machine:
         packets["source_core"] = layout.core_of[pool[:, k.CELL]]
         packets["destination_core"] = layout.unit_of[place]
         packets["synapses"] = layout.row_start[row + 1] - layout.row_start[row]
-        packets["hops"] = layout.trees.hops()[place]
+        packets["hops"] = self._hops[place]
         packets["late_steps"] = np.minimum(copies[:, k.LATE], _LATEST)
         packets["inject_ps"] = copies[:, k.SENT_PS]
         lost = np.isin(copies[:, k.STATE_OF], (k.LOST, k.REFUSED, k.CLEARED))
