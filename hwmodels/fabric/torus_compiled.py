@@ -48,7 +48,6 @@ class CompiledTorus:
         self._carry = compiled(carry, *CARRY_PARTS) if can_compile() else carry
         #: Tree, launch and successor of each packet.
         self._pool = np.empty((0, 3), dtype=np.int64)
-        self._open = 0
         chip, link = self._machine.chip, self._machine.link
         self.visits, self.drops, self.aged = chip[:, VISITS], chip[:, DROPS], chip[:, AGED]
         self.carried = link[:, CARRIED].reshape(-1, LINKS)
@@ -67,16 +66,20 @@ class CompiledTorus:
         new = np.column_stack((tree, time_ps, np.full(len(tree), -1))).astype(np.int64)
         self._pool = np.concatenate((self._pool, new))
         senders = self.trees.chip[self.trees.root[tree]] * self._ports + port
-        copies = self.trees.copies()
-        room = self._open + int(copies[tree].sum())
-        out = np.empty((room + len(tree) + 1, 4), dtype=np.int64)
-        self._machine.counts[ROWS] = 0
-        self._carry(self._machine, self._pool, out, first, senders.astype(np.int64), until_ps)
-        out = out[: self._machine.counts[ROWS]]
-        arrived, dropped = out[out[:, 3] == ARRIVED], out[out[:, 3] == DROPPED]
-        refused = out[out[:, 3] == REFUSED, 1]
+        kept = self._machine.counts
+        each = len(self._machine.core) + len(self._machine.chip)
+        out = np.empty((2 * each + len(tree) + 4096, 4), dtype=np.int64)
+        parts, given = [np.empty((0, 4), dtype=np.int64)], 0
+        while given >= 0:
+            kept[ROWS] = 0
+            given = self._carry(
+                self._machine, self._pool, out, first, given, senders.astype(np.int64), until_ps
+            )
+            parts.append(out[: kept[ROWS]].copy())
+        rows = np.concatenate(parts)
+        arrived, dropped = rows[rows[:, 3] == ARRIVED], rows[rows[:, 3] == DROPPED]
+        refused = rows[rows[:, 3] == REFUSED, 1]
         lost = dropped_copies(self.trees, self._pool[:, 0], dropped)
-        self._open = room - len(arrived) - len(lost[0]) - int(copies[self._pool[refused, 0]].sum())
         return Fates(arrived[:, 1], arrived[:, 2], arrived[:, 0], *lost, refused)
 
 

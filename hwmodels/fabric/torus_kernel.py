@@ -425,27 +425,32 @@ def settle(
     count[LISTED + TURNS] = 0
 
 
-def carry(m, pool, out, first, senders, until):
-    """Everything before ``until``; packets from number ``first`` on are handed over at launch."""
+def carry(m, pool, out, first, given, senders, until):
+    """Everything before ``until``; packets from number ``first`` on are handed over at launch.
+
+    Gives how many of them were handed over, or -1 when all is done; else ``out`` is to be emptied.
+    """
     times, count, heap, link, arbiter = m.times, m.counts, m.heap, m.link, m.arbiter
     core, chip, listed, work = m.core, m.chip, m.listed, m.work
     node, root, port = m.node, m.root, m.port
-    given = first
+    each = len(core) + len(chip)
     while True:
         now = next_event(heap, count)
-        if given < first + len(senders):
-            now = min(now, pool[given, LAUNCH])
+        if given < len(senders):
+            now = min(now, pool[first + given, LAUNCH])
         if now >= until:
-            return
+            return -1
+        # In one instant: a copy for each core, a drop a chip, and packets that are refused.
+        if count[ROWS] + each + len(senders) - given > len(out):
+            return given
         while next_event(heap, count) == now:
             end_event(
                 times, count, heap, link, arbiter, core, chip, listed, work, root, pool,
                 pop_event(heap, count), now,
             )  # fmt: skip
-        while given < first + len(senders) and pool[given, LAUNCH] == now:
-            hand_over(
-                times, count, core, listed, work, pool, out, given, senders[given - first], now
-            )
+        while given < len(senders) and pool[first + given, LAUNCH] == now:
+            packet = first + given
+            hand_over(times, count, core, listed, work, pool, out, packet, senders[given], now)
             given += 1
         settle(
             times, count, heap, link, arbiter, core, chip, listed, work, node, root, port, pool,
