@@ -45,6 +45,9 @@ ENTERED, LEFT, GRANTED, RETURNED, DOING, WANT, POINTER, MOST = range(8)
 OFFSET = 2048
 _FIELD = 4095
 
+#: A number known to be no less than 0 needs no test for an index from the end: see ``& INDEX``.
+INDEX = (1 << 32) - 1
+
 #: Powers of two differ modulo 67; this table gives the exponent back.
 EXPONENTS = [0] * 67
 for _exponent in range(63):
@@ -298,23 +301,23 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
         n_ready = 0
         for lane in range(lanes):
             while lane_ps[lane] == now:
-                place = lane * lane_room + (lane_first[lane] & (lane_room - 1))
-                output, flit = event_output[place], event_flit[place]
+                place = (lane * lane_room + (lane_first[lane] & (lane_room - 1))) & INDEX
+                output, flit = event_output[place] & INDEX, event_flit[place]
                 lane_first[lane] += 1
                 if lane_first[lane] < lane_last[lane]:
-                    place = lane * lane_room + (lane_first[lane] & (lane_room - 1))
+                    place = (lane * lane_room + (lane_first[lane] & (lane_room - 1))) & INDEX
                     lane_ps[lane] = event_ps[place]
                 else:
                     lane_ps[lane] = FAR
                 if flit >= 0:
-                    there = peer[output]
+                    there = peer[output] & INDEX
                     record = there << 3
                     last = ports[record + ENTERED]
-                    fifo[there * link_room + (last & (link_room - 1))] = flit
+                    fifo[(there * link_room + (last & (link_room - 1))) & INDEX] = flit
                     ports[record + ENTERED] = last + 1
                     if last == ports[record + LEFT]:
                         mine = there & (stride - 1)
-                        head = wanted_output(flit, there - mine) << 3
+                        head = (wanted_output(flit, there - mine) & INDEX) << 3
                         ports[head + WANT] |= 1 << mine
                         if ports[head + DOING] == IDLE:
                             ports[head + DOING] = READY
@@ -330,11 +333,12 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                 else:
                     ports[record + DOING] = IDLE
         while size[0] and heap_ps[0] == now:
-            what = heap_pop(heap_ps, heap_what, size)
+            what = heap_pop(heap_ps, heap_what, size) & INDEX
             if what < senders:
-                there, flit = traffic.port[what], traffic.flit[traffic.head[what]]
+                there = traffic.port[what] & INDEX
+                flit = traffic.flit[traffic.head[what] & INDEX]
                 mine = there & (stride - 1)
-                record = wanted_output(flit, there - mine) << 3
+                record = (wanted_output(flit, there - mine) & INDEX) << 3
                 ports[record + WANT] |= 1 << mine
                 if ports[record + DOING] != IDLE:
                     continue
@@ -350,14 +354,17 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
         # Each output that may grant.
         n_popped = 0
         for k in range(n_ready):
-            record = ready[k]
+            record = ready[k] & INDEX
             output = record >> 3
             direction = output & (stride - 1)
             number, back = ports[record + GRANTED], ports[record + RETURNED]
             if direction < 4:
-                there = peer[output]
-                first, gone = there * link_room, ports[(there << 3) + LEFT]
-                while back < gone and fifo[first + (back & (link_room - 1))] + credit_ps <= now:
+                there = peer[output] & INDEX
+                first, gone = (there * link_room) & INDEX, ports[(there << 3) + LEFT]
+                while (
+                    back < gone
+                    and fifo[(first + (back & (link_room - 1))) & INDEX] + credit_ps <= now
+                ):
                     back += 1
                 ports[record + RETURNED] = back
                 if number - back == link_depth:
@@ -369,11 +376,12 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                         ports[record + DOING] = WAITING
                     continue
             else:
-                row = shape.receiver[output]
-                first = row * port_room
+                row = shape.receiver[output] & INDEX
+                first = (row * port_room) & INDEX
                 while (
                     back < number
-                    and state.served_ps[first + (back & (port_room - 1))] + credit_ps <= now
+                    and state.served_ps[(first + (back & (port_room - 1))) & INDEX] + credit_ps
+                    <= now
                 ):
                     back += 1
                 ports[record + RETURNED] = back
@@ -398,19 +406,19 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
             ports[record + WANT] = mask
 
             # The packet leaves its FIFO, and the head behind it competes from the next ps on.
-            here = output - direction + mine
+            here = (output - direction + mine) & INDEX
             source = here << 3
             last = ports[source + LEFT]
-            place = here * link_room + (last & (link_room - 1))
+            place = (here * link_room + (last & (link_room - 1))) & INDEX
             ports[source + LEFT] = last + 1
             if mine < 4:
                 flit = fifo[place]
                 fifo[place] = now
-                upstream = peer[here]
+                upstream = peer[here] & INDEX
                 if ports[(upstream << 3) + DOING] == WAITING:
                     ports[(upstream << 3) + DOING] = STUCK
                     at, place = now + credit_ps, credit_lane * lane_room
-                    place += lane_last[credit_lane] & (lane_room - 1)
+                    place = (place + (lane_last[credit_lane] & (lane_room - 1))) & INDEX
                     event_ps[place], event_output[place], event_flit[place] = at, upstream, -1
                     lane_last[credit_lane] += 1
                     if lane_ps[credit_lane] == FAR:
@@ -420,8 +428,8 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                     n_popped += 1
             else:
                 fifo[place] = now
-                sender = shape.sender[here]
-                message = traffic.head[sender]
+                sender = shape.sender[here] & INDEX
+                message = traffic.head[sender] & INDEX
                 flit = traffic.flit[message]
                 message = traffic.following[message]
                 traffic.head[sender] = message
@@ -435,9 +443,9 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
 
             if direction < 4:
                 ports[record + DOING] = BUSY
-                lane = shape.arrival_lane[output]
+                lane = shape.arrival_lane[output] & INDEX
                 at = now + state.lane_delay[lane]
-                place = lane * lane_room + (lane_last[lane] & (lane_room - 1))
+                place = (lane * lane_room + (lane_last[lane] & (lane_room - 1))) & INDEX
                 event_ps[place], event_output[place] = at, output
                 event_flit[place] = flit + shape.hop[direction]
                 lane_last[lane] += 1
@@ -447,11 +455,11 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                 if lane < 0:
                     continue
             else:
-                message = flit >> 32
+                message = (flit >> 32) & INDEX
                 begins = state.done_ps[row]
                 if begins < now:
                     begins = now
-                state.served_ps[first + (number & (port_room - 1))] = begins
+                state.served_ps[(first + (number & (port_room - 1))) & INDEX] = begins
                 state.done_ps[row] = begins + traffic.service_ps[message]
                 arrive_ps[message] = now
                 place = n_delivered
@@ -471,7 +479,7 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
                 lane = next_lane
             # The link becomes free, or the port's next packet competes.
             at = now + state.lane_delay[lane]
-            place = lane * lane_room + (lane_last[lane] & (lane_room - 1))
+            place = (lane * lane_room + (lane_last[lane] & (lane_room - 1))) & INDEX
             event_ps[place], event_output[place], event_flit[place] = at, output, -1
             lane_last[lane] += 1
             if lane_ps[lane] == FAR:
@@ -479,19 +487,20 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
 
         # New heads; nothing looks at them before the next picosecond.
         for k in range(n_popped):
-            here = popped[k]
+            here = popped[k] & INDEX
             mine = here & (stride - 1)
             if mine < 4:
-                flit = fifo[here * link_room + (ports[(here << 3) + LEFT] & (link_room - 1))]
+                left = ports[(here << 3) + LEFT]
+                flit = fifo[(here * link_room + (left & (link_room - 1))) & INDEX]
             else:
-                flit = traffic.flit[traffic.head[shape.sender[here]]]
-            output = wanted_output(flit, here - mine)
+                flit = traffic.flit[traffic.head[shape.sender[here] & INDEX] & INDEX]
+            output = wanted_output(flit, here - mine) & INDEX
             record = output << 3
             ports[record + WANT] |= 1 << mine
             if ports[record + DOING] == IDLE:
                 ports[record + DOING] = READY
                 at = now + 1
-                place = next_lane * lane_room + (lane_last[next_lane] & (lane_room - 1))
+                place = (next_lane * lane_room + (lane_last[next_lane] & (lane_room - 1))) & INDEX
                 event_ps[place], event_output[place], event_flit[place] = at, output, -1
                 lane_last[next_lane] += 1
                 if lane_ps[next_lane] == FAR:

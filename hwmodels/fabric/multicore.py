@@ -275,10 +275,10 @@ class MulticoreTransport:
             axon, sent_ps, sweep_ps, self._used,
         )  # fmt: skip
         r = self._routes
-        return Messages(
-            step, r.source[axon], r.core[axon], r.target[axon], r.synapses[axon], sent_ps,
-            r.service_ps[axon], r.begin[axon], r.end[axon],
-        )  # fmt: skip
+        source, core, target, synapses, service_ps, begin, end = (
+            np.take(column, axon, axis=0) for column in r[:7]
+        )
+        return Messages(step, source, core, target, synapses, sent_ps, service_ps, begin, end)
 
     @property
     def operations(self) -> Operations:
