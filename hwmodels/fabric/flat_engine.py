@@ -18,7 +18,15 @@ from hwmodels.errors import ModelError
 from hwmodels.fabric import kernel
 from hwmodels.fabric.kernel import FAR, GRANTED, MOST, OFFSET, PAST, Shape, State, Traffic
 from hwmodels.fabric.mesh import EAST, NORTH, OPPOSITE, STEP, MeshTimes
-from hwmodels.fabric.messages import HOST, NO_PACKETS, Carried, Messages, ports_of
+from hwmodels.fabric.messages import (
+    HOST,
+    NO_PACKETS,
+    AxonMessages,
+    Carried,
+    Messages,
+    Routes,
+    ports_of,
+)
 from hwmodels.result import LINK, PACKET
 
 #: What the column ``late_steps`` can hold.
@@ -80,6 +88,9 @@ class BatchedEngine:
         self._sent = 0
         self._clock_ps = 0
         self._step = 0
+        self._routes: Routes | None = None
+        #: Whether steps under a barrier say which packets they carried.
+        self.keep_packets = True
 
     # Lists or arrays, Python or machine code
 
@@ -91,6 +102,9 @@ class BatchedEngine:
 
     def _column(self, values: NDArray) -> Any:
         return values.tolist()
+
+    def _longer(self, table: Any, more: int) -> Any:
+        return table + [0] * more
 
     # Tables
 
@@ -197,9 +211,7 @@ class BatchedEngine:
         self._rows = np.concatenate([self._rows, np.zeros(more, dtype=PACKET)])
         self._live = np.concatenate([self._live, np.zeros(more, dtype=bool)])
         self._serial = np.concatenate([self._serial, np.zeros(more, dtype=np.int64)])
-        longer = {
-            name: self._table([*getattr(self._traffic, name), *[0] * more]) for name in _OF_MESSAGES
-        }
+        longer = {name: self._longer(getattr(self._traffic, name), more) for name in _OF_MESSAGES}
         self._traffic = self._traffic._replace(**longer)
 
     # Steps
@@ -215,8 +227,9 @@ class BatchedEngine:
         # Between steps nothing is computed; every link is free and every credit is home.
         start_ps = self._clock_ps + self._mesh.settle_ps
         self._submit(messages, start_ps, sweep_ps)
-        packets = self._advance(FAR, start_ps - now_ps)
-        assert len(packets) == len(messages), "a packet is lost in the mesh"
+        n = self._advance(FAR)
+        assert n == len(messages), "a packet is lost in the mesh"
+        packets = self._collect(n, start_ps - now_ps) if self.keep_packets else NO_PACKETS
         self._clock_ps = self._function(kernel.all_done_ps)(self._state, self._traffic)
         return Carried(packets, None, max(idle_end_ps, self._clock_ps - start_ps))
 
@@ -227,7 +240,7 @@ class BatchedEngine:
         assert self._period_ps is not None
         self._submit(messages, now_ps, sweep_ps)
         self._clock_ps = now_ps + self._period_ps
-        packets = self._advance(self._clock_ps, 0)
+        packets = self._collect(self._advance(self._clock_ps), 0)
         held = NO_PACKETS
         if len(messages):
             held = self.under_way()
@@ -238,7 +251,7 @@ class BatchedEngine:
     def _submit(self, messages: Messages, start_ps: int, sweep_ps: NDArray[np.int64]) -> None:
         """Number the messages of a step and give them to their senders."""
         n = len(messages)
-        if self._live.any():
+        if self._period_ps is not None and self._live.any():
             slots = np.flatnonzero(~self._live)[:n]
             if len(slots) < n:
                 slots = np.concatenate([slots, len(self._live) + np.arange(n - len(slots))])
@@ -279,10 +292,9 @@ class BatchedEngine:
             for slot, value in zip(slots.tolist(), values.tolist(), strict=True):
                 table[slot] = value
 
-    def _advance(self, until_ps: int, skipped_ps: int) -> NDArray:
-        """Let time pass; packets that arrived, by time and then by core."""
-        n = self._function(kernel.advance)(self._shape, self._state, self._traffic, until_ps)
-        return self._collect(n, skipped_ps)
+    def _advance(self, until_ps: int) -> int:
+        """Let time pass; returns how many messages arrived."""
+        return self._function(kernel.advance)(self._shape, self._state, self._traffic, until_ps)
 
     def _collect(self, n: int, skipped_ps: int) -> NDArray:
         """The packets of the first ``n`` messages of ``delivered``, which are done with."""
@@ -344,12 +356,26 @@ class CompiledEngine(BatchedEngine):
     def _column(self, values: NDArray) -> Any:
         return values
 
+    def _longer(self, table: Any, more: int) -> Any:
+        return np.concatenate([table, np.zeros(more, dtype=np.int64)])
+
     def _fill(self, slots: NDArray[np.int64], messages: Messages) -> None:
-        m, traffic = messages, self._traffic
+        if isinstance(messages, AxonMessages):
+            axon, routes = messages.axon, messages.routes
+        else:
+            axon = np.arange(len(messages))
+            routes = Routes(*(getattr(messages, name) for name in Routes._fields))
+        if routes is not self._routes:
+            self._routes, hops = routes, routes.end - routes.begin
+            self._flit = self._ports[routes.target] << 24
+            self._flit |= hops[:, 0] + OFFSET << 12 | hops[:, 1] + OFFSET
+            self._hops = np.abs(hops).sum(axis=1)
+        traffic = self._traffic
         compiled(fill)(
-            self._rows, self._live, self._serial, traffic.flit, traffic.receiver,
-            traffic.service_ps, slots, self._sent, m.step, m.source, m.core, m.target, m.synapses,
-            m.service_ps, m.begin, m.end, self._ports,
+            self._period_ps is not None or self.keep_packets, self._rows, self._live,
+            self._serial, traffic.flit, traffic.receiver, traffic.service_ps, slots, self._sent,
+            messages.step, axon, routes.source, routes.core, routes.target, routes.synapses,
+            routes.service_ps, self._flit, self._hops,
         )  # fmt: skip
 
     def _collect(self, n: int, skipped_ps: int) -> NDArray:
@@ -365,21 +391,22 @@ class CompiledEngine(BatchedEngine):
 
 
 def fill(  # type: ignore[no-untyped-def]
-    rows, live, serial, flit, receiver, service_ps, slots, sent, step, source, core, target,
-    synapses, service, begin, end, ports,
+    keep, rows, live, serial, flit, receiver, service_ps, slots, sent, step, axon, source, core,
+    target, synapses, service, path, hops,
 ):  # fmt: skip
-    """:meth:`BatchedEngine._fill` as a kernel."""
+    """:meth:`BatchedEngine._fill` as a kernel; rows of packets only where they are kept."""
     for k in range(len(slots)):
-        slot, there = slots[k], target[k]
-        east, north = end[k, 0] - begin[k, 0], end[k, 1] - begin[k, 1]
-        row = rows[slot]
-        row["step"], row["source"], row["source_core"] = step, source[k], core[k]
-        row["destination_core"], row["synapses"] = there, synapses[k]
-        row["hops"], row["late_steps"] = abs(east) + abs(north), 0
-        row["inject_ps"], row["arrive_ps"] = -1, -1
+        slot, a = slots[k], axon[k]
+        flit[slot] = slot << 32 | path[a]
+        receiver[slot], service_ps[slot] = target[a], service[a]
+        if not keep:
+            continue
         live[slot], serial[slot] = True, sent + k
-        flit[slot] = slot << 32 | ports[there] << 24 | (east + OFFSET) << 12 | (north + OFFSET)
-        receiver[slot], service_ps[slot] = there, service[k]
+        row = rows[slot]
+        row["step"], row["source"], row["source_core"] = step, source[a], core[a]
+        row["destination_core"], row["synapses"] = target[a], synapses[a]
+        row["hops"], row["late_steps"] = hops[a], 0
+        row["inject_ps"], row["arrive_ps"] = -1, -1
 
 
 def collect(packets, rows, live, delivered, inject_ps, arrive_ps, skipped_ps, step):  # type: ignore[no-untyped-def]

@@ -54,6 +54,47 @@ class Messages:
         return len(self.source)
 
 
+class Routes(NamedTuple):
+    """What every message over an axon has in common: the columns of :class:`Messages`."""
+
+    source: NDArray[np.int64]
+    core: NDArray[np.int32]
+    target: NDArray[np.int32]
+    synapses: NDArray[np.int64]
+    service_ps: NDArray[np.int64]
+    begin: NDArray[np.int64]
+    end: NDArray[np.int64]
+
+
+class AxonMessages(Messages):
+    """Messages over axons, whose columns are looked up when someone asks for them.
+
+    Attributes
+    ----------
+    axon : int64, shape (n,)
+        Rows of ``routes``.
+    routes : Routes
+    """
+
+    axon: NDArray[np.int64]
+    routes: Routes
+
+    def __init__(
+        self, step: int, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], routes: Routes
+    ) -> None:
+        vars(self).update(step=step, axon=axon, sent_ps=sent_ps, routes=routes)
+
+    def __getattr__(self, name: str) -> NDArray:
+        if name not in Routes._fields:
+            raise AttributeError(name)
+        column = np.take(getattr(self.routes, name), self.axon, axis=0)
+        vars(self)[name] = column
+        return column
+
+    def __len__(self) -> int:
+        return len(self.axon)
+
+
 def no_messages(step: int) -> Messages:
     """A step in which nobody fires."""
     long, short = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int32)

@@ -35,7 +35,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +45,14 @@ from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.flat_engine import BatchedEngine, CompiledEngine
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.messages import NO_PACKETS, Engine, Messages, no_messages
+from hwmodels.fabric.messages import (
+    NO_PACKETS,
+    AxonMessages,
+    Engine,
+    Messages,
+    Routes,
+    no_messages,
+)
 from hwmodels.fabric.simpy_engine import SimPyEngine
 from hwmodels.fabric.sweep import send
 from hwmodels.mapping import Placement
@@ -84,20 +90,6 @@ class Operations:
     hops_bridge: int = 0
 
 
-class _Routes(NamedTuple):
-    """Columns of :class:`~hwmodels.fabric.messages.Messages` for each axon."""
-
-    source: NDArray[np.int64]
-    core: NDArray[np.int32]
-    target: NDArray[np.int32]
-    synapses: NDArray[np.int64]
-    service_ps: NDArray[np.int64]
-    begin: NDArray[np.int64]
-    end: NDArray[np.int64]
-    dense: NDArray[np.bool_]
-    shared: NDArray[np.bool_]
-
-
 #: Engines of equal rules by fidelity; made from (position, host, mesh, period).
 EVENT_ENGINES: dict[str, Callable[..., Engine]] = {
     "reference": SimPyEngine,
@@ -128,6 +120,9 @@ class MulticoreTransport:
         Of free-running steps; None for a barrier.
     host : tuple of int
         Column and row of the router where the spikes of sources enter.
+    keep_packets : bool
+        Whether each packet is kept for the report, 40 bytes each; otherwise what they did is
+        known from the counts of operations, links and cores, and memory does not grow with time.
 
     Raises
     ------
@@ -145,6 +140,7 @@ class MulticoreTransport:
         fidelity: str,
         period_ps: int | None = None,
         host: tuple[int, int] = (0, 0),
+        keep_packets: bool = True,
     ) -> None:
         if period_ps is not None and period_ps < 1:
             raise ModelError(
@@ -173,6 +169,9 @@ class MulticoreTransport:
             if fidelity in EVENT_ENGINES
             else ClosedForm(mesh, timed, self.period_ps)
         )
+        self._keep_packets = keep_packets
+        if isinstance(self._engine, BatchedEngine):
+            self._engine.keep_packets = keep_packets
         # Cells on cores, in the order of the sweeps; cumulated so that a sweep costs no pass.
         order = np.argsort(placement.core_of, kind="stable")
         self._cells = order[np.count_nonzero(placement.core_of < 0) :]
@@ -199,7 +198,7 @@ class MulticoreTransport:
         messages = self._messages(step, fired, updated, sweep_ps)
         self._swept_ps += sweep_ps
         carried = self._engine.step(messages, self._now_ps, sweep_ps)
-        if len(carried.packets):
+        if self._keep_packets and len(carried.packets):
             self._packets.append(carried.packets)
         duration = carried.end_ps + self.overhead_ps if self.period_ps is None else self.period_ps
         self.step_ps.append(duration)
@@ -212,7 +211,7 @@ class MulticoreTransport:
         """A delay begins when the destination core takes the packet, so it does not help."""
         return postponed(sent, due, late_steps)
 
-    def _make_routes(self) -> _Routes:
+    def _make_routes(self) -> Routes:
         """What every message of an axon has in common."""
         placement, times = self.placement, self.times
         axons = placement.axons
@@ -225,9 +224,10 @@ class MulticoreTransport:
         shared = np.zeros_like(dense) if shared is None else shared
         each_ps = np.where(dense, times.synapse_dense_ps, times.synapse_sparse_ps)
         each_ps[shared] = times.synapse_shared_ps
-        return _Routes(
+        self._dense, self._shared = dense, shared
+        return Routes(
             source, core, axons.core, synapses, times.message_in_ps + synapses * each_ps,
-            begin, self._position[axons.core], dense, shared,
+            begin, self._position[axons.core],
         )  # fmt: skip
 
     def _sweep(
@@ -274,25 +274,21 @@ class MulticoreTransport:
             times.spike_ps if step else 0, times.spike_ps, times.message_out_ps,
             axon, sent_ps, sweep_ps, self._used,
         )  # fmt: skip
-        r = self._routes
-        source, core, target, synapses, service_ps, begin, end = (
-            np.take(column, axon, axis=0) for column in r[:7]
-        )
-        return Messages(step, source, core, target, synapses, sent_ps, service_ps, begin, end)
+        return AxonMessages(step, axon, sent_ps, self._routes)
 
     @property
     def operations(self) -> Operations:
         """How often each operation was done so far."""
         routes, used, done = self._routes, self._used, self._done
-        synapses = routes.synapses * used
+        synapses, dense, shared = routes.synapses * used, self._dense, self._shared
         row, column, bridge = self._mesh.hops(routes.begin, routes.end)
         return replace(
             done,
             messages_out=int(used.sum()),
             messages_in=int(used.sum()),
-            synapses_dense=int(synapses[routes.dense & ~routes.shared].sum()),
-            synapses_sparse=int(synapses[~(routes.dense | routes.shared)].sum()),
-            synapses_shared=int(synapses[routes.shared].sum()),
+            synapses_dense=int(synapses[dense & ~shared].sum()),
+            synapses_sparse=int(synapses[~(dense | shared)].sum()),
+            synapses_shared=int(synapses[shared].sum()),
             hops_row=int(row @ used),
             hops_column=int(column @ used),
             hops_bridge=int(bridge @ used),
@@ -307,7 +303,9 @@ class MulticoreTransport:
 
     @property
     def packets(self) -> NDArray:
-        """All packets so far; those under way have not arrived (-1)."""
+        """All packets so far, if they are kept; those under way have not arrived (-1)."""
+        if not self._keep_packets:
+            return NO_PACKETS
         return np.concatenate([NO_PACKETS, *self._packets, self._engine.under_way()])
 
     def cores(self, memory_size: int) -> NDArray:

@@ -65,6 +65,9 @@ class Loihi(SteppedChip):
         chip fixes it.
     step_ns : float, optional
         Length of a free-running step; real time by default.
+    packets : {"kept", "counted"}
+        Whether the report lists each packet, or only what all of them did; a run of any length
+        then takes the same memory.
     mapper : {"sequential", "traffic"}
         Cells to cores in the script's order, or for the least traffic between cores.
     sharing : {"none", "auto"}
@@ -105,6 +108,7 @@ class Loihi(SteppedChip):
         clocking: str = "barrier",
         step_ms: float | str | None = None,
         step_ns: float | str | None = None,
+        packets: str = "kept",
         mapper: str = "sequential",
         sharing: str = "none",
         graded: str | None = None,
@@ -122,6 +126,7 @@ class Loihi(SteppedChip):
             changes = dict(zip(("chip_columns", "chip_rows"), chips, strict=True)) | changes
         super().__init__(spec, effects, **changes)
         self.mapper = one_of("mapper", mapper, MAPPERS)
+        self.packets = one_of("packets", packets, ("kept", "counted"))
         self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
         self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
         self.sharing = one_of("sharing", sharing, ("none", "auto"))

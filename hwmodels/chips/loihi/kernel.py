@@ -1,46 +1,47 @@
 """The arithmetic of :mod:`hwmodels.chips.loihi.arithmetic` as kernels on 32-bit integers.
 
-The same steps to the bit, for registers of at most :data:`STATE_BITS_MAX` bits. Every operation is
-cast back to 32 bits, so that it is computed on as many compartments at once as the processor can.
+The same steps to the bit, for registers of at most :data:`STATE_BITS_MAX` bits. Operations are cast
+back to 32 bits, and each loop touches few arrays, so that the compiler computes it on as many
+compartments at once as the processor can; a block of compartments stays in the nearest cache. A
+decay is a product of floating-point numbers, which is exact, cut off at the point.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-#: What leaves room in 32 bits for a decay (in two halves) and for sums of two registers.
+#: What leaves room in 32 bits for sums of two registers, and in 53 bits for a decay.
 STATE_BITS_MAX = 28
 INPUT_BITS_MAX = 28
 DECAY_BITS_MAX = 14
-_word = np.int32
-
-
-def decayed(x, decay, bits):  # type: ignore[no-untyped-def]
-    """``x (2**bits - decay) / 2**bits``, rounded toward zero, without leaving 32 bits."""
-    low = _word((1 << bits) - 1)
-    kept, size = _word(low + 1 - decay), _word(abs(x))
-    whole = _word(_word(size >> bits) * kept)
-    rest = _word(_word(_word(size & low) * kept) >> bits)
-    moved = _word(whole + rest)
-    return moved if x >= 0 else _word(-moved)
+#: State and registers of :class:`~hwmodels.chips.loihi.arithmetic.Compartments`.
+WORDS = ("u", "v", "held", "decay_u", "decay_v", "threshold", "refractory")
+_BLOCK = 1024
+_word, _real = np.int32, np.float64
 
 
 def currents(q, u, decay, input_bits, state_bits, decay_bits, active, counts):  # type: ignore[no-untyped-def]
     """Steps 1 to 3; sets ``active`` where there is input or current that lasts, and ``q`` to 0."""
     half_in, mask_in = _word(1 << input_bits), _word((2 << input_bits) - 1)
-    half, mask, all_of_it = _word(1 << state_bits), _word((2 << state_bits) - 1), 1 << decay_bits
-    wraps, overflows = 0, 0
-    for i in range(len(u)):
-        x, before = q[i], u[i]
-        slot = _word(_word(_word(x + half_in) & mask_in) - half_in)
-        sum_ = _word(decayed(before, decay[i], decay_bits) + slot)
-        after = _word(_word(_word(sum_ + half) & mask) - half)
-        wraps += slot != x
-        overflows += after != sum_
-        q[i], u[i] = 0, after
-        active[i] = (x != 0) | ((before != 0) & (decay[i] != all_of_it))
-    counts[0] += wraps
-    counts[1] += overflows
+    half, mask = _word(1 << state_bits), _word((2 << state_bits) - 1)
+    one, unit = _word(1 << decay_bits), 1.0 / (1 << decay_bits)
+    for begin in range(0, len(u), _BLOCK):
+        end = min(begin + _BLOCK, len(u))
+        q_, u_, decay_, active_ = q[begin:end], u[begin:end], decay[begin:end], active[begin:end]
+        wraps, overflows = _word(0), _word(0)
+        for i in range(len(u_)):
+            before = u_[i]
+            kept = _word(_real(before) * (_real(_word(one - decay_[i])) * unit))
+            slot = _word(_word(_word(_word(q_[i]) + half_in) & mask_in) - half_in)
+            sum_ = _word(kept + slot)
+            after = _word(_word(_word(sum_ + half) & mask) - half)
+            wraps = _word(wraps + _word(slot != q_[i]))
+            overflows = _word(overflows + _word(after != sum_))
+            active_[i] = (q_[i] != 0) | ((before != 0) & (decay_[i] != one))
+            u_[i] = after
+            q_[i] = 0
+        counts[0] += wraps
+        counts[1] += overflows
 
 
 def membranes(  # type: ignore[no-untyped-def]
@@ -52,32 +53,43 @@ def membranes(  # type: ignore[no-untyped-def]
     ``joined`` is the current that a joined compartment passes on (empty where there is none).
     """
     half, mask = _word(1 << state_bits), _word((2 << state_bits) - 1)
-    low, high, has_joined = _word(floor), _word(ceiling), len(joined) > 0
-    saturations = 0
-    for i in range(len(v)):
-        drive, before = bias[i], v[i]
-        if has_joined:
-            drive = _word(drive + joined[i])
-        input_ = _word(_word(_word(_word(u[i] + drive) + half) & mask) - half)
-        sum_ = _word(decayed(before, decay[i], decay_bits) + input_)
-        after = min(max(sum_, low), high)
-        free = held[i] == 0
-        saturations += free & (after != sum_)
-        after = after if free else _word(0)
-        left = _word(0) if free else _word(held[i] - 1)
-        fires = after > threshold[i]
-        v[i] = _word(0) if fires else after
-        held[i] = refractory[i] if fires else left
-        spiking[i] = fires
-        active[i] |= (drive != 0) | (before != 0)
-    counts[2] += saturations
+    one, unit = _word(1 << decay_bits), 1.0 / (1 << decay_bits)
+    low, high = _word(floor), _word(ceiling)
+    sums, drives = np.empty(_BLOCK, dtype=np.int32), np.empty(_BLOCK, dtype=np.int32)
     n = 0
-    for i in range(len(v)):
-        if spiking[i]:
-            fired[n] = first + i
-            n += 1
+    for begin in range(0, len(v), _BLOCK):
+        end = min(begin + _BLOCK, len(v))
+        sum_, drive, u_, v_ = sums[: end - begin], bias[begin:end], u[begin:end], v[begin:end]
+        active_, held_, decay_ = active[begin:end], held[begin:end], decay[begin:end]
+        threshold_, refractory_ = threshold[begin:end], refractory[begin:end]
+        spiking_ = spiking[begin:end]
+        if len(joined) > 0:
+            joined_, drive = joined[begin:end], drives[: end - begin]
+            for i in range(len(drive)):
+                drive[i] = _word(bias[begin + i] + joined_[i])
+        for i in range(len(drive)):
+            active_[i] |= (drive[i] != 0) | (v_[i] != 0)
+        for i in range(len(drive)):
+            kept = _word(_real(v_[i]) * (_real(_word(one - decay_[i])) * unit))
+            input_ = _word(_word(_word(_word(u_[i] + drive[i]) + half) & mask) - half)
+            sum_[i] = _word(kept + input_)
+        saturations, any_ = _word(0), False
+        for i in range(len(drive)):
+            free = held_[i] == 0
+            after = min(max(sum_[i], low), high)
+            saturations = _word(saturations + _word(free & (after != sum_[i])))
+            after = after if free else _word(0)
+            fires = after > threshold_[i]
+            any_ |= fires
+            spiking_[i] = fires
+            v_[i] = _word(0) if fires else after
+        for i in range(len(drive)):
+            left = max(_word(held_[i] - _word(1)), _word(0))
+            held_[i] = refractory_[i] if spiking_[i] else left
+        counts[2] += saturations
+        if any_:
+            for i in range(len(drive)):
+                if spiking_[i]:
+                    fired[n] = first + begin + i
+                    n += 1
     return n
-
-
-#: The functions that a kernel calls.
-PARTS = (decayed,)

@@ -193,7 +193,7 @@ class LoihiNeurons:
         if not SummedInput.possible(network, inputs):
             return None
         for compartments in (*self._groups.values(), *self._dendrites.values()):
-            for name in ("u", "v", "held", "decay_u", "decay_v", "threshold", "refractory"):
+            for name in kernel.WORDS:
                 setattr(compartments, name, getattr(compartments, name).astype(np.int32))
         self._spiking = np.zeros(int(network.offsets[-1]), dtype=bool)
         self._fired = np.zeros(int(network.offsets[-1]), dtype=np.int64)
@@ -220,7 +220,7 @@ class LoihiNeurons:
                 joined = dendrite.u
             self._take(group, q, active)
             counts = np.zeros(3, dtype=np.int64)
-            n += compiled(kernel.membranes, *kernel.PARTS)(
+            n += compiled(kernel.membranes)(
                 group.u, bias, joined, group.v, group.held, group.decay_v, group.threshold,
                 group.refractory, spec.state_bits, spec.decay_bits, floor, ceiling, active,
                 self._spiking[here], self._fired[n:], here.start, counts,
@@ -231,7 +231,7 @@ class LoihiNeurons:
     def _take(self, c: Compartments, q: NDArray, active: NDArray[np.bool_]) -> None:
         """Let compartments take their input."""
         spec, counts = self._spec, np.zeros(3, dtype=np.int64)
-        compiled(kernel.currents, *kernel.PARTS)(
+        compiled(kernel.currents)(
             q, c.u, c.decay_u, spec.input_bits, spec.state_bits, spec.decay_bits, active, counts
         )
         c.input_wraps += int(counts[0])

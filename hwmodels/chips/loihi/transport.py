@@ -78,6 +78,7 @@ class LoihiTransport(MulticoreTransport):
             fidelity=chip.fidelity if "fabric" in chip.effects else "free",
             period_ps=period_ps,
             host=(spec.host_column, spec.host_row),
+            keep_packets=chip.packets == "kept",
         )
 
     def report(self, steps: int) -> HardwareReport:
