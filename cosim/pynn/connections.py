@@ -65,15 +65,22 @@ class Connections:
             self._extend(name, [values[name] for _, _, values in chunks], lengths, np.float64)
 
     def _extend(self, name: str, parts: list, lengths: NDArray, dtype: type) -> None:
+        before = self._columns.get(name)
         if not any(np.ndim(part) for part in parts):
-            joined: NDArray = np.repeat(np.asarray(parts, dtype=dtype), lengths)
+            values: NDArray = np.asarray(parts, dtype=dtype)
+            if np.all(values == values[0]) and not (before is not None and len(before)):
+                # One value for all takes no room.
+                joined: NDArray = np.broadcast_to(values[:1], (int(lengths.sum()),))
+            else:
+                joined = np.repeat(values, lengths)
+        elif len(parts) == 1 and len(parts[0]) == lengths[0]:
+            joined = np.asarray(parts[0], dtype=dtype)
         else:
             joined = np.empty(int(lengths.sum()), dtype=dtype)
             end = 0
             for part, length in zip(parts, lengths.tolist(), strict=True):
                 joined[end : end + length] = part
                 end += length
-        before = self._columns.get(name)
         if before is not None and len(before):
             joined = np.concatenate((before, joined))
         self._columns[name] = joined

@@ -174,12 +174,16 @@ def _fixed_total_number(connector, projection) -> None:
         return
     # As PyNN draws: how many (all of them, in one process), then source and target in turn.
     n = int(connector.rng.next(1, "binomial", {"n": connector.n, "p": 1.0})[0])
-    draw = connector.rng.rng.randint
     n_pre, n_post = projection.shape
-    pairs = np.array([(draw(0, n_pre), draw(0, n_post)) for _ in range(n)], dtype=np.int64)
-    pairs = pairs.reshape(-1, 2)
-    order = np.argsort(pairs[:, 1], kind="stable")
-    _add(connector, projection, pairs[order, 0], pairs[order, 1])
+    pre, post = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
+    for first in range(0, n, _BLOCK // 2):
+        last = min(first + _BLOCK // 2, n)
+        # Many numbers at once are the same as one after the other.
+        limits = np.tile([n_pre, n_post], last - first)
+        drawn = connector.rng.rng.randint(0, limits).reshape(-1, 2)
+        pre[first:last], post[first:last] = drawn[:, 0], drawn[:, 1]
+    order = np.argsort(post, kind="stable")
+    _add(connector, projection, pre[order], post[order])
 
 
 def _csa(connector, projection) -> None:

@@ -142,7 +142,7 @@ class _Part:
     post: int
     indptr: NDArray[np.int64]
     target: NDArray[np.int32]
-    order: NDArray[np.int64]
+    order: NDArray[np.signedinteger]
 
 
 def _projections(cache: _Cache, projection) -> list[Projection]:
@@ -220,6 +220,8 @@ def learned_weights(state: Any, projection) -> NDArray[np.float64] | None:
 
 
 def _rows(parts: list[_Part], column: NDArray) -> list[NDArray]:
+    if len(column) and column.strides == (0,):  # one value for all
+        return [np.broadcast_to(column[0], part.order.shape) for part in parts]
     return [column[part.order] for part in parts]
 
 
@@ -239,11 +241,13 @@ def _parts(projection) -> list[_Part]:
                 inside = (pre >= pre_bounds[i]) & (pre < pre_bounds[i + 1])
                 inside &= (post >= post_bounds[j]) & (post < post_bounds[j + 1])
                 rows = np.flatnonzero(inside)
+                source, target = pre[rows] - pre_bounds[i], post[rows] - post_bounds[j]
             else:
-                rows = np.arange(len(pre))
-            source = pre_cells[pre[rows] - pre_bounds[i]]
-            target = post_cells[post[rows] - post_bounds[j]]
-            sort = np.argsort(source, kind="stable")
+                rows, source, target = None, pre, post
+            source, target = _numbered(pre_cells, source), _numbered(post_cells, target)
+            order = np.argsort(source, kind="stable")
+            if len(pre) < 2**31:
+                order = order.astype(np.int32)
             indptr = np.zeros(pre_population.size + 1, dtype=np.int64)
             np.cumsum(np.bincount(source, minlength=pre_population.size), out=indptr[1:])
             parts.append(
@@ -252,11 +256,18 @@ def _parts(projection) -> list[_Part]:
                     pre_population.index,
                     post_population.index,
                     indptr,
-                    target[sort].astype(np.int32),
-                    rows[sort],
+                    target[order],
+                    order if rows is None else rows[order],
                 )
             )
     return parts
+
+
+def _numbered(cells: NDArray[np.int64], index: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Cells by their index among some; a whole population's are its indices."""
+    if np.array_equal(cells, np.arange(len(cells))):
+        return index.astype(np.int32, copy=False)
+    return cells.astype(np.int32)[index]
 
 
 def _groups(cells: Any) -> list[tuple[Any, NDArray[np.int64]]]:

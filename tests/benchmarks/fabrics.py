@@ -1,0 +1,114 @@
+"""The mesh: SimPy reference, batched and compiled engine on the same traffic, and its growth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import simpy
+
+from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.messages import Messages
+from hwmodels.fabric.multicore import EVENT_ENGINES
+from tests.benchmarks.measuring import Section, alternate, cpu_seconds
+
+CYCLE_PS = 1000
+
+
+def traffic(side: int, load: float, packets: int, seed: int = 0):
+    """Bernoulli traffic to uniform destinations at a share of the bisection's capacity."""
+    rng = np.random.default_rng(seed)
+    routers = side * side
+    rate = min(1.0, load * 4 / side)
+    cycles = int(np.ceil(packets / (routers * rate)))
+    counts = rng.binomial(cycles, rate, routers)
+    core = np.repeat(np.arange(routers, dtype=np.int32), counts)
+    sent = [np.sort(rng.choice(cycles, n, replace=False)) for n in counts]
+    sent_ps = np.concatenate(sent).astype(np.int64) * CYCLE_PS
+    target = rng.integers(0, routers, len(core)).astype(np.int32)
+    position = np.stack(np.divmod(np.arange(routers), side), 1).astype(np.int16)
+    ends = position.astype(np.int64)
+    none = np.zeros(len(core), dtype=np.int64)
+    messages = Messages(
+        1, core.astype(np.int64), core, target, none + 1, sent_ps, none, ends[core], ends[target]
+    )
+    sweep_ps = np.zeros(routers, dtype=np.int64)
+    np.maximum.at(sweep_ps, core, sent_ps)
+    mesh = MeshTimes(
+        columns=side, rows=side, ports=2, row_latency_ps=CYCLE_PS, column_latency_ps=CYCLE_PS,
+        row_cycle_ps=CYCLE_PS, column_cycle_ps=CYCLE_PS, link_depth=4, port_depth=4,
+        credit_ps=CYCLE_PS,
+    )  # fmt: skip
+    return position, mesh, messages, sweep_ps
+
+
+def hops_of(messages: Messages) -> int:
+    """Link passages, with an ejection as one."""
+    return int(np.abs(messages.end - messages.begin).sum()) + len(messages)
+
+
+def carrier(engine: str, position, mesh, messages, sweep_ps) -> Callable[[], object]:
+    """A call that carries the same messages once more."""
+    fabric = EVENT_ENGINES[engine](position, (0, 0), mesh, None)
+    return lambda: fabric.step(messages, 0, sweep_ps)
+
+
+def raw_simpy(events: int) -> None:
+    """A thousand processes that wait."""
+    env = simpy.Environment()
+
+    def process(number: int):
+        for k in range(events // 1000):
+            yield env.timeout(1 + (number + k) % 7)
+
+    for number in range(1000):
+        env.process(process(number))
+    env.run()
+
+
+def fabric(quick: bool) -> Section:
+    section = Section("fabric", "Mesh: three engines on the same traffic")
+    seconds = cpu_seconds(lambda: raw_simpy(200_000))
+    section.add("raw SimPy, timeouts", 0.2 / seconds, "M events/s")
+    for side in (8, 16) if quick else (8, 16, 64):
+        for load in (0.05, 0.3, 0.6):
+            case = traffic(side, load, 2_000 if side < 64 else 1_000)
+            works = {name: carrier(name, *case) for name in ("compiled", "batched", "reference")}
+            works["compiled"]()
+            taken = alternate(works, 1 if side == 64 else 3)
+            hops = hops_of(case[2])
+            name = f"{side}x{side}, load {load:.0%}"
+            large = traffic(side, load, 100_000)
+            again = carrier("compiled", *large)
+            again()
+            best = np.median([cpu_seconds(again) for _ in range(5)])
+            section.add(f"{name}: reference", hops / taken["reference"] / 1e6, "M hops/s")
+            section.add(f"{name}: batched", hops / taken["batched"] / 1e6, "M hops/s")
+            section.add(f"{name}: compiled", hops_of(large[2]) / best / 1e6, "M hops/s", 30)
+            section.add(
+                f"{name}: compiled/reference", taken["reference"] / taken["compiled"], "x", 1000
+            )
+            section.add(f"{name}: compiled/batched", taken["batched"] / taken["compiled"], "x", 30)
+    return section
+
+
+def growth(quick: bool) -> Section:
+    section = Section("growth", "Mesh, compiled: how cost grows")
+
+    def seconds(side: int, load: float, packets: int) -> tuple[float, int]:
+        case = traffic(side, load, packets)
+        again = carrier("compiled", *case)
+        again()
+        return float(np.median([cpu_seconds(again) for _ in range(3)])), hops_of(case[2])
+
+    n = 20_000 if quick else 60_000
+    packets = [n // 16, n // 8, n // 4, n // 2, n]
+    taken = [seconds(8, 0.3, k)[0] for k in packets]
+    section.grow("packets", [float(k) for k in packets], taken, 1.05)
+    sides = [4, 8, 16, 32, 64]
+    per_hop = [np.divide(*seconds(side, 0.3, n)) for side in sides]
+    section.grow("mesh size (routers), per hop", [float(s * s) for s in sides], per_hop, 0.15)
+    loads = [0.05, 0.15, 0.3, 0.5, 0.7]
+    per_hop = [np.divide(*seconds(16, load, n)) for load in loads]
+    section.grow("load, per hop", loads, per_hop, 0.15)
+    return section

@@ -1,0 +1,168 @@
+"""State update, delivery and a whole network on chip arithmetic, beside Brian2 and memory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from cosim.engines.hardware import HardwareEngine
+from cosim.workload import load_workload
+from hwmodels.chips.loihi.kernel import currents, membranes
+from hwmodels.compiling import compiled
+from hwmodels.delivery import Inputs, SummedInput
+from hwmodels.network import Network, Population, Projection
+from tests.benchmarks.measuring import Section, alternate, cpu_seconds
+
+
+def memory(section: Section) -> None:
+    """What the memory of this machine gives one core."""
+    large = np.ones(8_000_000)
+    other = np.empty_like(large)
+    seconds = np.median([cpu_seconds(lambda: np.copyto(other, large)) for _ in range(5)])
+    section.add("memory: copy, read and written", 2 * large.nbytes / seconds / 1e9, "GB/s")
+    seconds = np.median([cpu_seconds(large.sum) for _ in range(5)])
+    section.add("memory: read", large.nbytes / seconds / 1e9, "GB/s")
+
+
+def update(section: Section, neurons: int, steps: int) -> None:
+    """Compartments in random state with noisy input, as the chip's neurons step them."""
+    rng = np.random.default_rng(0)
+
+    def word(low: int, high: int) -> np.ndarray:
+        return rng.integers(low, high, neurons).astype(np.int32)
+
+    u, v, held = word(-5000, 5000), word(-(2**20), 2**20), word(0, 3)
+    decay_u, decay_v = word(100, 4096), word(50, 500)
+    threshold, refractory, bias = word(2**20, 2**21), word(0, 3), word(0, 2000)
+    active, spiking = np.zeros(neurons, bool), np.zeros(neurons, bool)
+    fired, counts, none = np.zeros(neurons, np.int64), np.zeros(3, np.int64), np.empty(0, np.int32)
+    inputs = np.zeros((steps, neurons), np.int32)
+    noise = [word(-20_000, 20_000) for _ in range(steps)]
+    take, move = compiled(currents), compiled(membranes)
+
+    def work() -> None:
+        for q in inputs:
+            take(q, u, decay_u, 21, 23, 12, active, counts)
+            move(
+                u, bias, none, v, held, decay_v, threshold, refractory, 23, 12, -(2**23) + 1,
+                2**23 - 1, active, spiking, fired, 0, counts,
+            )  # fmt: skip
+
+    taken = []
+    for _ in range(6):
+        inputs[:] = noise  # the kernel leaves zeros
+        taken.append(cpu_seconds(work))
+    seconds = np.median(taken[1:])
+    section.add(
+        f"state update, {neurons:,} compartments", neurons * steps / seconds / 1e9, "G/s", 0.8
+    )
+
+
+def chance_network(neurons: int, fan_out: int, seed: int = 0) -> Network:
+    """Each cell sends to ``fan_out`` random ones with delays of 1 to 15 steps."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(0, neurons, neurons * fan_out, dtype=np.int32)
+    n = len(target)
+    delay = rng.integers(1, 16, fan_out).astype(np.float64)
+    projection = Projection(
+        "p", 0, 0, "excitatory", np.arange(neurons + 1, dtype=np.int64) * fan_out, target,
+        np.broadcast_to(1.0, n), np.tile(delay, neurons),
+    )  # fmt: skip
+    return Network(1.0, (Population("all", "IF_curr_delta", neurons),), (projection,))
+
+
+def delivery(section: Section, neurons: int, fan_out: int, target: float | None) -> None:
+    """Synaptic events a second, when 0.2 % of all cells spike in a step."""
+    network = chance_network(neurons, fan_out)
+    inputs = Inputs(neurons, (0,), (0,), (np.ones(neurons),))
+    line, rng = SummedInput(network, inputs, 1), np.random.default_rng(1)
+    spikes = [np.sort(rng.choice(neurons, max(neurons // 500, 1), False)) for _ in range(50)]
+
+    def work() -> None:
+        for step, cells in enumerate(spikes):
+            line.emit(step, cells)
+            line.due(step)[:] = 0
+
+    work()
+    seconds = np.median([cpu_seconds(work) for _ in range(5)])
+    events = sum(map(len, spikes)) * fan_out / seconds / 1e6
+    name = f"delivery, {neurons:,} neurons x {fan_out}"
+    section.add(name, events, "M events/s", target)
+
+
+def neurons(quick: bool) -> Section:
+    section = Section("neurons", "State update and delivery, one core")
+    memory(section)
+    update(section, 10_000, 200)
+    update(section, 100_000, 50)
+    delivery(section, 10_000, 1000, 200)
+    delivery(section, 100_000, 300, None)
+    if not quick:
+        delivery(section, 1_000_000, 100, None)
+    return section
+
+
+def growth(quick: bool) -> Section:
+    """How a run on the chip grows with neurons, synapses and simulated time."""
+    from tests.benchmarks.loihi_cases import prepare, random_case
+
+    section = Section("scale", "Loihi, compiled: how cost grows")
+
+    def seconds(neurons: int, fan_out: int, steps: int, rate: float = 0.02) -> float:
+        case = random_case(neurons, fan_out, rate)
+        warm, network = prepare(case, packets="counted")
+        warm.advance(network, 2)
+        return float(np.median([_run(case, steps) for _ in range(3)]))
+
+    def _run(case, steps: int) -> float:
+        run, network = prepare(case, packets="counted")
+        return cpu_seconds(lambda: run.advance(network, steps))
+
+    sizes = [2_000, 4_000, 8_000, 16_000, 32_000]
+    taken = [seconds(n, 32, 30) for n in sizes]
+    section.grow("neurons (32 synapses each)", [float(n) for n in sizes], taken)
+    fans = [64, 128, 256, 512, 1024]
+    # Targets on all 128 cores from the start, so that only synapses grow and packets hardly do.
+    taken = [seconds(4_000, fan, 30) for fan in fans]
+    section.grow("synapses", [4000.0 * fan for fan in fans], taken, 1.05)
+    durations = [25, 50, 100, 200, 400]
+    taken = [seconds(4_000, 64, steps) for steps in durations]
+    section.grow("simulated time", [float(d) for d in durations], taken, 1.05)
+    return section
+
+
+def cuba(quick: bool) -> Section:
+    """Vogels and Abbott's current-based network of 4,000 cells, 1 s in steps of 0.1 ms."""
+    section = Section("cuba", "Vogels-Abbott CUBA, 4,000 cells, 1 s of 0.1 ms steps")
+    duration = 200.0 if quick else 1000.0
+    loihi = HardwareEngine("loihi")
+    lowered = load_workload("vogels_abbott", ["--duration", "1"], loihi)
+    network = lowered.experiment.stages[-1].network.with_all_spikes_recorded(traces=False)
+    steps = round(duration / network.timestep_ms)
+    works: dict = {}
+    simulations: dict = {}
+    for name, effects in (("with fabric", "all"), ("function only", "weight_precision+arithmetic")):
+        engine = HardwareEngine("loihi", effects=effects, packets="counted")
+        engine.start(network).advance(network, 5)
+        simulations[name] = [engine.start(network) for _ in range(3)]
+        works[name] = lambda name=name: simulations[name].pop().advance(network, steps)
+    ours = alternate(works, 3)
+    for name, seconds in ours.items():
+        section.add(f"ours, {name}", seconds, "CPU s")
+    worker = Path(__file__).with_name("brian2_worker.py")
+    for device, target in (("cython", 8), ("cpp_standalone", 2)):
+        command = [sys.executable, str(worker), device, str(duration)]
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        if said.returncode:
+            section.notes.append(f"Brian2 {device} did not run: {said.stderr.strip()[-70:]}")
+            continue
+        told = json.loads(said.stdout.splitlines()[-1])
+        section.add(f"Brian2 {device}", told["run_s"], "CPU s")
+        section.add("  building", told["build_s"], "CPU s")
+        for name, seconds in ours.items():
+            section.add(f"  ours faster, {name}", told["run_s"] / seconds, "x", target)
+    return section
