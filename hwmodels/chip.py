@@ -22,7 +22,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.delivery import Inputs
+from hwmodels.delivery import Inputs, SummedInput
 from hwmodels.errors import ModelError
 from hwmodels.mapping import Placement
 from hwmodels.network import Network
@@ -139,9 +139,37 @@ class SummingNeurons(Neurons, Protocol):
         """As :meth:`Neurons.step`, given the sum at each slot, which it sets to zero."""
         ...
 
+    def steps_summed(
+        self, first: int, given_start: NDArray[np.int64], given: NDArray[np.int64],
+        sums: SummedInput, fired: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:  # fmt: skip
+        """Several steps at once, in which every spike acts in time and no state is asked for.
+
+        Parameters
+        ----------
+        first : int
+            The first step.
+        given_start, given : int64, shapes (steps + 1,) and (n,)
+            Cells off-chip that spike in each step.
+        sums : SummedInput
+            From which input is taken, and to which that of all spikes is added.
+        fired : int64, shape (room,)
+            Filled with the cells that spike, step after step, each step's ascending.
+
+        Returns
+        -------
+        int64, shape (done + 1,), and bool, shape (done, cells), or None
+            Where each step's cells begin in ``fired``, and which cells were active, for as many
+            steps as there was room for; None when steps must be taken one by one now.
+        """
+        ...
+
 
 class Transport(Protocol):
-    """The fabric of a chip between the firing of a cell and the arrival at its targets."""
+    """The fabric of a chip between the firing of a cell and the arrival at its targets.
+
+    One that has an attribute ``always_in_time``, and it is true, never returns a Transit.
+    """
 
     def late(
         self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]

@@ -27,6 +27,11 @@ class CurrentSchedule:
         self._changes = {int(step) for steps in self._steps for step in steps}
         self._begun = False
 
+    @property
+    def steady(self) -> bool:
+        """Whether :meth:`change` has told everything there will be."""
+        return self._begun and not self._changes
+
     def change(self, step: int) -> dict[int, NDArray[np.float64]] | None:
         """Currents in nA that flow from ``step`` on, by population; None when nothing changes.
 

@@ -124,11 +124,20 @@ class SummedInput:
         """Add the synapses of cells that fired where they will act."""
         if not self._inputs.slots:
             return
+        self.emitted(step, fired)
+        mask = len(self._ring) - 1
+        compiled(deliver)(fired, self._indptr, self._word, self._weight, self._ring, step, mask)
+
+    @property
+    def tables(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """Ring, and rows by source cell: where they begin, packed synapses, weights."""
+        return self._ring, self._indptr, self._word, self._weight
+
+    def emitted(self, step: int, fired: NDArray[np.int64]) -> None:
+        """Remember spikes whose synapses someone else has added to the ring."""
         while self._recent and self._recent[0][0] + _LATEST <= step:
             self._recent.popleft()
         self._recent.append((step, fired, self._network))
-        mask = len(self._ring) - 1
-        compiled(deliver)(fired, self._indptr, self._word, self._weight, self._ring, step, mask)
 
     def add(self, step: int, k: int, synapses: NDArray[np.int64]) -> None:
         """Let some synapses of projection ``k`` arrive at ``step``, which is now."""

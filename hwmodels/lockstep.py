@@ -41,6 +41,8 @@ from hwmodels.network import Network, Projection, stimulus_events, to_delay_step
 from hwmodels.recorder import Recorder
 from hwmodels.result import Result
 
+#: Steps that are computed together.
+_AT_ONCE = 64
 _NO_CELLS = np.empty(0, dtype=np.int64)
 #: Some synapses of a projection (by its index), and the steps in which they act.
 _Waiting = tuple[int, NDArray[np.int64], NDArray[np.int64]]
@@ -88,6 +90,10 @@ class LockstepRun:
             self._take_over(network)
         offsets = self._network.offsets
         while self._step < until_step:
+            if self._several(until_step):
+                if progress is not None:
+                    progress(self._step)
+                continue
             self._step += 1
             step = self._step
             computed = self._compute(step) if step else _NO_CELLS
@@ -104,6 +110,38 @@ class LockstepRun:
             self._recorder.samples(step, self._neurons.sample)
             if progress is not None and step % 100 == 0:
                 progress(step)
+
+    def _several(self, until_step: int) -> bool:
+        """Compute some steps at once, where nothing depends on what the fabric does or shows."""
+        first, last = self._step + 1, min(until_step, self._step + _AT_ONCE)
+        if (
+            self._sums is None
+            or not getattr(self._transport, "always_in_time", False)
+            or not 0 < first < last
+            or self._recorder.next_sample(first) <= last
+        ):
+            return False
+        bounds = np.searchsorted(self._stimulus_steps, np.arange(first, last + 2))
+        cells = int(self._network.offsets[-1])
+        fired = np.empty(4 * cells + int(bounds[-1] - bounds[0]), dtype=np.int64)
+        given = self._stimulus_cells[bounds[0] : bounds[-1]]
+        done = cast(SummingNeurons, self._neurons).steps_summed(
+            first, bounds - bounds[0], given, self._sums, fired
+        )
+        if done is None or len(done[0]) < 2:
+            return False
+        starts, active = done
+        steps = np.arange(first, first + len(active))
+        every = getattr(self._transport, "steps", None)
+        if every is None or not every(first, starts, fired, active):
+            for k, step in enumerate(steps.tolist()):
+                self._transport.step(step, fired[starts[k] : starts[k + 1]], active[k])
+        for k, step in enumerate(steps.tolist()):
+            if starts[k + 1] > starts[k]:
+                self._sums.emitted(step, fired[starts[k] : starts[k + 1]])
+        self._recorder.spikes_of_steps(np.repeat(steps, np.diff(starts)), fired[: starts[-1]])
+        self._step = first + len(active) - 1
+        return True
 
     def _make_sums(self) -> SummedInput | None:
         if not (can_compile() and isinstance(self._neurons, SummingNeurons)):

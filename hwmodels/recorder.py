@@ -29,7 +29,7 @@ class Recorder:
     """
 
     def __init__(self, network: Network) -> None:
-        self._steps: list[list[int]] = [[] for _ in network.populations]
+        self._steps: list[list[NDArray[np.int64]]] = [[] for _ in network.populations]
         self._cells: list[list[NDArray[np.int32]]] = [[] for _ in network.populations]
         self._kept: dict[int, NDArray[np.bool_]] = {}
         self._traces: dict[tuple[int, str, float, bytes], _Samples] = {}
@@ -66,8 +66,26 @@ class Recorder:
             return
         kept = cells[mask[cells]]
         if len(kept):
-            self._steps[population].append(step)
+            self._steps[population].append(np.full(len(kept), step))
             self._cells[population].append(np.asarray(kept, dtype=np.int32))
+
+    def spikes_of_steps(self, steps: NDArray[np.int64], cells: NDArray[np.int64]) -> None:
+        """Keep spikes of several steps: a step and a global cell number each."""
+        offsets = self._network.offsets
+        for population, mask in self._kept.items():
+            first, last = offsets[population], offsets[population + 1]
+            chosen = np.flatnonzero((cells >= first) & (cells < last))
+            own = (cells[chosen] - first).astype(np.int32)
+            if len(own) and not mask.all():
+                chosen, own = chosen[mask[own]], own[mask[own]]
+            if len(own):
+                self._steps[population].append(steps[chosen])
+                self._cells[population].append(own)
+
+    def next_sample(self, step: int) -> float:
+        """The first step from this one on in which a sample is due."""
+        every = [every for _, every, _ in self._sampled]
+        return min((-(-step // one) * one for one in every), default=float("inf"))
 
     def samples(self, step: int, sampler: Sampler) -> None:
         """Take the samples that are due at a step."""
@@ -107,7 +125,7 @@ class Recorder:
         chunks = self._cells[population]
         if not chunks:
             return Spikes(np.empty(0, dtype=np.int32), np.empty(0))
-        steps = np.repeat(self._steps[population], [len(chunk) for chunk in chunks])
+        steps = np.concatenate(self._steps[population])
         return spikes_from_steps(steps, np.concatenate(chunks), self._network.timestep_ms)
 
 

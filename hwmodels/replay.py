@@ -76,6 +76,9 @@ class ReplayedNeurons:
         """See :meth:`step`."""
         return self.step(step, ())
 
+    def steps_summed(self, *_: object) -> None:
+        """One by one."""
+
     def active(self) -> NDArray[np.bool_] | None:
         """As recorded; unknown from spikes alone, and then all cells count as updated."""
         if self._activity is None or self._now >= len(self._activity):
@@ -132,6 +135,9 @@ class RecordingNeurons:
     def step_summed(self, step: int, sums: NDArray) -> NDArray[np.int64]:
         """See :class:`hwmodels.chip.SummingNeurons`."""
         return cast(SummingNeurons, self._neurons).step_summed(step, sums)
+
+    def steps_summed(self, *_: object) -> None:
+        """One by one, to see each."""
 
     def active(self) -> NDArray[np.bool_] | None:
         """See :class:`hwmodels.chip.Neurons`."""

@@ -39,12 +39,8 @@ class ClosedForm:
         end_ps = int(sweep_ps.max(initial=0))
         if not len(messages):
             return Carried(NO_PACKETS, None, end_ps)
-        rows = self._mesh.rows
         begin, end = messages.begin, messages.end
-        ends = np.stack([begin[:, 0] * rows + begin[:, 1], end[:, 0] * rows + end[:, 1]], axis=1)
-        routes, counts = np.unique(ends, axis=0, return_counts=True)
-        for route, count in zip(routes.tolist(), counts.tolist(), strict=True):
-            self._routes[route[0], route[1]] += count
+        self.count(begin, end, np.ones(len(messages), dtype=np.int64))
         hops = self._mesh.hops(begin, end)
         arrive = messages.sent_ps.copy()
         for n, hop_ps in zip(hops, self._hop_ps, strict=True):
@@ -65,6 +61,23 @@ class ClosedForm:
         packets["arrive_ps"] = now_ps + arrive
         late = packets[packets["late_steps"] > 0]
         return Carried(packets, Transit.of(delayed=late), end_ps)
+
+    def count(
+        self, begin: NDArray[np.int64], end: NDArray[np.int64], packets: NDArray[np.int64]
+    ) -> None:
+        """Count packets between routers for :meth:`links`.
+
+        Parameters
+        ----------
+        begin, end : int64, shape (n, 2)
+        packets : int64, shape (n,)
+        """
+        routers = self._mesh.columns * self._mesh.rows
+        first, last = (ends[:, 0] * self._mesh.rows + ends[:, 1] for ends in (begin, end))
+        routes, which = np.unique(first * routers + last, return_inverse=True)
+        counts = np.bincount(which, weights=packets).astype(np.int64)
+        for route, count in zip(routes.tolist(), counts.tolist(), strict=True):
+            self._routes[divmod(route, routers)] += count
 
     @staticmethod
     def _served(messages: Messages, arrive: NDArray[np.int64]) -> NDArray[np.int64]:

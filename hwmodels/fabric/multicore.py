@@ -157,6 +157,8 @@ class MulticoreTransport:
         #: Operations that messages do not tell, and how often each axon sent one.
         self._done = Operations()
         self._used = np.zeros(len(placement.axons.core), dtype=np.int64)
+        #: Messages that :meth:`steps` did not give to the engine.
+        self._uncounted = np.zeros_like(self._used)
         self._swept_ps = np.zeros(placement.n_cores, dtype=np.int64)
         self.step_ps: list[int] = []
         self._now_ps = 0
@@ -204,6 +206,37 @@ class MulticoreTransport:
         self.step_ps.append(duration)
         self._now_ps += duration
         return carried.transit
+
+    @property
+    def always_in_time(self) -> bool:
+        """Under a barrier no spike is late."""
+        return self.period_ps is None
+
+    def steps(
+        self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64],
+        active: NDArray[np.bool_],
+    ) -> bool:  # fmt: skip
+        """Several steps at once, where nothing takes time and no packet is kept; else False.
+
+        Parameters
+        ----------
+        first : int
+            The first step, not 0.
+        starts, fired : int64, shapes (steps + 1,) and (n,)
+            Cells that spike in each step.
+        active : bool, shape (steps, cells)
+        """
+        if self.fidelity != "free" or self._keep_packets:
+            return False
+        fired = fired[: starts[-1]]
+        used = np.bincount(self.placement.axons.of(fired), minlength=len(self._used))
+        self._used += used
+        self._uncounted += used
+        self._done.spikes += int(np.count_nonzero(self.placement.core_of[fired] >= 0))
+        self._done.visits += len(active) * int(self._all_units[-1])
+        self._done.updates += int(active.sum(axis=0)[self._cells] @ self._units)
+        self.step_ps += [0] * len(active)
+        return True
 
     def late(
         self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]
@@ -323,4 +356,9 @@ class MulticoreTransport:
 
     def links(self) -> NDArray:
         """Load of each link so far, as :data:`hwmodels.result.LINK`."""
+        if isinstance(self._engine, ClosedForm):
+            some = np.flatnonzero(self._uncounted)
+            begin, end = self._routes.begin[some], self._routes.end[some]
+            self._engine.count(begin, end, self._uncounted[some])
+            self._uncounted[:] = 0
         return self._engine.links()

@@ -105,3 +105,51 @@ def test_two_time_constants_and_many_equal_source_spikes():
     same(net)
     later = replace(net.populations[1], stimulus=SpikeTrains.from_lists([[2.0] * 40 + [12.0] * 90]))
     same(net, [(10, replace(net, populations=(net.populations[0], later)))])
+
+
+def spikes_only(net: Network, kind, effects: str, packets: str, changes=()):
+    """A run in which several steps can be computed at once."""
+    chip = Loihi(effects=effects, packets=packets)
+    translation = chip.translate(net)
+    neurons = kind(chip.spec, translation, chip.settings)
+    machine = chip.run(translation, chip.map(translation), neurons)
+    latest = translation
+    for until, changed in changes:
+        machine.advance(latest.network, until)
+        latest = chip.translate(changed, since=translation)
+    machine.advance(latest.network, 150)
+    return machine.result("loihi", latest, 0.0)
+
+
+@pytest.mark.parametrize("effects", ["all", "weight_precision+arithmetic"])
+@pytest.mark.parametrize("packets", ["kept", "counted"])
+@given(seed=st.integers(0, 2**31), until=st.integers(1, 140))
+@settings(max_examples=8, deadline=None)
+def test_many_steps_at_once_are_the_steps_one_by_one(effects, packets, seed, until):
+    rng = np.random.default_rng(seed)
+    net = random_network(rng)
+    changed = replace(
+        net,
+        projections=tuple(replace(p, weight=p.weight * 0.7) for p in net.projections),
+        populations=(
+            replace(
+                net.populations[0],
+                parameters={
+                    **net.populations[0].parameters,
+                    "i_offset": net.populations[0].parameters["i_offset"] * 1.2,
+                },
+            ),
+            *net.populations[1:],
+        ),
+    )
+    a, b = (
+        spikes_only(net, kind, effects, packets, [(until, changed)])
+        for kind in (LoihiNeurons, OneByOne)
+    )
+    for one, other in zip(a.spikes, b.spikes, strict=True):
+        assert np.array_equal(one.cell, other.cell)
+        assert np.array_equal(one.time_ms, other.time_ms)
+    assert a.counts == b.counts
+    for name in ("step_ps", "packets", "energy", "cores", "links"):
+        assert np.array_equal(getattr(a.hardware, name), getattr(b.hardware, name)), name
+    assert len(a.hardware.packets) == 0 if packets == "counted" else len(a.hardware.packets)

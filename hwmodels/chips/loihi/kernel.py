@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from hwmodels.delivery import deliver
+
 #: What leaves room in 32 bits for sums of two registers, and in 53 bits for a decay.
 STATE_BITS_MAX = 28
 INPUT_BITS_MAX = 28
@@ -93,3 +95,72 @@ def membranes(  # type: ignore[no-untyped-def]
                     fired[n] = first + begin + i
                     n += 1
     return n
+
+
+def many(  # type: ignore[no-untyped-def]
+    first, steps, ring, indptr, word, weight, given_start, given, ranges, slots_u, slots_decay_u,
+    cells_bias, cells_v, cells_held, cells_decay_v, cells_threshold, cells_refractory, input_bits,
+    state_bits, decay_bits, floor, ceiling, active, spiking, fired, fired_start, counts,
+):  # fmt: skip
+    """Steps in which nothing but spikes comes in; returns how many there was room for.
+
+    Parameters
+    ----------
+    first, steps : int
+    ring, indptr, word, weight
+        Of :class:`hwmodels.delivery.SummedInput`.
+    given_start, given : int64, shapes (steps + 1,) and (n,)
+        Cells off-chip that spike in each step.
+    ranges : int64, shape (populations, 4)
+        First slot, number of cells, first cell, and first slot of joined compartments (or -1).
+    active : bool, shape (steps, cells)
+    fired_start, fired : int64, shapes (steps + 1,) and (room,)
+        All cells that spike in each step, ascending.
+    counts : int64, shape (2 * populations, 3)
+        Of the compartments of each population, and of those joined to them.
+    """
+    none, total, mask = np.empty(0, dtype=np.int32), 0, len(ring) - 1
+    own = np.empty(active.shape[1], dtype=np.int64)
+    for k in range(steps):
+        if total + active.shape[1] + given_start[k + 1] - given_start[k] > len(fired):
+            return k
+        row, n = ring[(first + k) & mask], 0
+        for r in range(len(ranges)):
+            a, size, cell, b = ranges[r]
+            here, joined = active[k, cell : cell + size], none
+            if b >= 0:
+                joined = slots_u[b : b + size]
+                currents(
+                    row[b : b + size], joined, slots_decay_u[b : b + size], input_bits,
+                    state_bits, decay_bits, here, counts[2 * r + 1],
+                )  # fmt: skip
+            u = slots_u[a : a + size]
+            currents(
+                row[a : a + size], u, slots_decay_u[a : a + size], input_bits, state_bits,
+                decay_bits, here, counts[2 * r],
+            )  # fmt: skip
+            n += membranes(
+                u, cells_bias[a : a + size], joined, cells_v[a : a + size],
+                cells_held[a : a + size], cells_decay_v[a : a + size],
+                cells_threshold[a : a + size], cells_refractory[a : a + size], state_bits,
+                decay_bits, floor, ceiling, here, spiking[cell : cell + size], own[n:], cell,
+                counts[2 * r],
+            )  # fmt: skip
+        # Both lists ascend.
+        i, j, last = 0, given_start[k], given_start[k + 1]
+        begin = total
+        while i < n or j < last:
+            if j == last or (i < n and own[i] <= given[j]):
+                fired[total] = own[i]
+                i += 1
+            else:
+                fired[total] = given[j]
+                j += 1
+            total += 1
+        fired_start[k + 1] = total
+        deliver(fired[begin:total], indptr, word, weight, ring, first + k, mask)
+    return steps
+
+
+#: The functions that :func:`many` calls.
+PARTS = (currents, membranes, deliver)

@@ -168,13 +168,12 @@ class LoihiNeurons:
         ):
             return None
         self._slots: dict[tuple[int, str], slice] = {}
-        for index, group in self._groups.items():
-            for receptor in ("excitatory", "inhibitory"):
-                if receptor == "excitatory" or index in self._dendrites:
-                    self._slots[index, receptor] = slice(first, first + len(group.v))
-                    first += len(group.v)
-                else:
-                    self._slots[index, receptor] = self._slots[index, "excitatory"]
+        for receptor, groups in (("excitatory", self._groups), ("inhibitory", self._dendrites)):
+            for index, group in groups.items():
+                self._slots[index, receptor] = slice(first, first + len(group.v))
+                first += len(group.v)
+        for index in self._groups:
+            self._slots.setdefault((index, "inhibitory"), self._slots[index, "excitatory"])
         inputs = Inputs(
             first,
             tuple(
@@ -192,9 +191,26 @@ class LoihiNeurons:
         )
         if not SummedInput.possible(network, inputs):
             return None
-        for compartments in (*self._groups.values(), *self._dendrites.values()):
-            for name in kernel.WORDS:
-                setattr(compartments, name, getattr(compartments, name).astype(np.int32))
+        # One array for all compartments, somata first; each group sees its part.
+        compartments = (*self._groups.values(), *self._dendrites.values())
+        self._flat = {}
+        for name in kernel.WORDS:
+            parts = [getattr(one, name) for one in compartments]
+            flat = np.concatenate([*parts, np.empty(0)]).astype(np.int32)
+            bounds = np.cumsum([len(part) for part in parts])
+            for one, part in zip(compartments, np.split(flat, bounds), strict=False):
+                setattr(one, name, part)
+            self._flat[name] = flat
+        self._ranges = np.array(
+            [
+                (
+                    self._slots[index, "excitatory"].start, len(group.v), network.offsets[index],
+                    self._slots[index, "inhibitory"].start if index in self._dendrites else -1,
+                )
+                for index, group in self._groups.items()
+            ],
+            dtype=np.int64,
+        ).reshape(-1, 4)  # fmt: skip
         self._spiking = np.zeros(int(network.offsets[-1]), dtype=bool)
         self._fired = np.zeros(int(network.offsets[-1]), dtype=np.int64)
         return inputs
@@ -227,6 +243,37 @@ class LoihiNeurons:
             )  # fmt: skip
             group.voltage_saturations += int(counts[2])
         return self._fired[:n].copy()
+
+    def steps_summed(
+        self, first: int, given_start: NDArray[np.int64], given: NDArray[np.int64],
+        sums: SummedInput, fired: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:  # fmt: skip
+        """See :class:`hwmodels.chip.SummingNeurons`."""
+        spec, settings = self._spec, self._settings
+        if not self._currents.steady or settings.noise != "none":
+            return None
+        steps = len(given_start) - 1
+        floor, ceiling = settings.voltage_limits(spec)
+        active = np.zeros((steps, int(self._network.offsets[-1])), dtype=bool)
+        started = np.zeros(steps + 1, dtype=np.int64)
+        counts = np.zeros((2 * len(self._ranges), 3), dtype=np.int64)
+        bias = np.concatenate([self._bias[index] for index in self._groups]).astype(np.int32)
+        flat = self._flat
+        done = compiled(kernel.many, *kernel.PARTS)(
+            first, steps, *sums.tables, given_start, given, self._ranges, flat["u"],
+            flat["decay_u"], bias, flat["v"], flat["held"], flat["decay_v"], flat["threshold"],
+            flat["refractory"], spec.input_bits, spec.state_bits, spec.decay_bits, floor, ceiling,
+            active, self._spiking, fired, started, counts,
+        )  # fmt: skip
+        for k, index in enumerate(self._groups):
+            for c, row in ((self._groups[index], 2 * k), (self._dendrites.get(index), 2 * k + 1)):
+                if c is not None:
+                    c.input_wraps += int(counts[row, 0])
+                    c.current_wraps += int(counts[row, 1])
+                    c.voltage_saturations += int(counts[row, 2])
+        if done:
+            self._active = active[done - 1]
+        return started[: done + 1], active[:done]
 
     def _take(self, c: Compartments, q: NDArray, active: NDArray[np.bool_]) -> None:
         """Let compartments take their input."""
