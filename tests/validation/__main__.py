@@ -1,12 +1,15 @@
 """Prints every validation table: ``python -m tests.validation``."""
 
-from tests.validation import dynapse, loihi, neurocorex, sfq, spinnaker, truenorth
+from tests.validation import dynapse, gestures, loihi, neurocorex, sfq, spinnaker, truenorth
 from tests.validation.table import rows
 
 
 def main() -> None:
     print("## Loihi-style\n")
     print(rows(loihi.all_targets()))
+    if packaged := gestures.all_targets():
+        print("\nOn the gesture network packaged with SANA-FE:\n")
+        print(rows(packaged))
     print("\n## DynapSE-style\n")
     print(rows(dynapse.all_targets()))
     print("\n## NeuroCoreX-style\n")
