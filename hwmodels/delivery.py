@@ -129,6 +129,11 @@ class SummedInput:
         compiled(deliver)(fired, self._indptr, self._word, self._weight, self._ring, step, mask)
 
     @property
+    def slots(self) -> int:
+        """Number of registers that take input."""
+        return self._inputs.slots
+
+    @property
     def tables(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         """Ring, and rows by source cell: where they begin, packed synapses, weights."""
         return self._ring, self._indptr, self._word, self._weight

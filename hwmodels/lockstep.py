@@ -116,6 +116,7 @@ class LockstepRun:
         first, last = self._step + 1, min(until_step, self._step + _AT_ONCE)
         if (
             self._sums is None
+            or not self._sums.slots
             or not getattr(self._transport, "always_in_time", False)
             or not 0 < first < last
             or self._recorder.next_sample(first) <= last
