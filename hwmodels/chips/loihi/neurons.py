@@ -250,7 +250,7 @@ class LoihiNeurons:
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:  # fmt: skip
         """See :class:`hwmodels.chip.SummingNeurons`."""
         spec, settings = self._spec, self._settings
-        if not self._currents.steady or settings.noise != "none":
+        if not self._groups or not self._currents.steady or settings.noise != "none":
             return None
         steps = len(given_start) - 1
         floor, ceiling = settings.voltage_limits(spec)
