@@ -48,9 +48,10 @@ def beaten(front: np.ndarray, by: np.ndarray) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workload", default="vogels_abbott --cells 1000 --timestep 0.5 "
-                        "--duration 500")  # fmt: skip
+    parser.add_argument("--workload", default="vogels_abbott --cells 1000 --timestep 1 "
+                        "--duration 200")  # fmt: skip
     parser.add_argument("--space", default="loihi-fabric")
+    parser.add_argument("--without", nargs="*", default=["mapper"], help="dimensions left out")
     parser.add_argument("--samplers", nargs="*", default=["auto", "tpe"])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=200)
@@ -65,7 +66,9 @@ def main() -> None:
         for seed in range(given.seeds):
             for sampler in [*given.samplers, "random"]:
                 space = read_space(given.space, trials=given.trials, sampler=sampler)
-                exploration = Exploration(replace(space, seed=seed), file, None, sampler)
+                kept = tuple(d for d in space.dimensions if d.name not in given.without)
+                space = replace(space, seed=seed, dimensions=kept)
+                exploration = Exploration(space, file, None, sampler)
                 started = time.perf_counter()
                 exploration.run(workers, given.trials)
                 signs = [1 if d == "minimise" else -1 for _, d in space.objectives]

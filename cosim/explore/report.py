@@ -17,6 +17,8 @@ from cosim.explore.search import Exploration
 
 #: Pairs of objectives that are drawn, and errors that are listed.
 _PAIRS, _ERRORS = 3, 8
+#: Of objectives, one after another.
+_COLOURS = (drawing.REFERENCE, drawing.CANDIDATE, drawing.FILL, "#CC79A7", drawing.BOTH)
 
 
 def save_study(
@@ -54,8 +56,8 @@ def save_study(
         else "No candidate meets all constraints",
         sentences=sentences,
         pictures=pictures,
-        objectives=space.objectives,
-        parameters=names,
+        objectives=[(_breakable(text), direction) for text, direction in space.objectives],
+        parameters=[_breakable(name) for name in names],
         best=best.number if best else None,
         front=[
             {
@@ -72,6 +74,11 @@ def save_study(
         refused=[(f"{n} times", error) for error, n in refused.most_common(_ERRORS)],
     )
     path.write_text(text, encoding="utf-8")
+
+
+def _breakable(name: str) -> str:
+    """A name that a heading may break where its words end."""
+    return name.replace("_", "_\u200b")
 
 
 def _searched(exploration: Exploration) -> list[tuple[str, str]]:
@@ -148,7 +155,7 @@ def _progress(exploration: Exploration) -> drawing.Picture:
             course.append(better(course[-1], value) if course else value)
         if course and course[0]:
             axes.step([t.number for t in feasible], [value / course[0] for value in course],
-                      where="post", label=text)  # fmt: skip
+                      where="post", label=text, color=_COLOURS[index % 5])  # fmt: skip
             axes.legend()
     axes.set(xlabel="trial", ylabel="best so far / first")
     return drawing.finish(
@@ -165,7 +172,8 @@ def _influence(influences: Sequence[Influence], objectives: Sequence[str]) -> dr
     for k, objective in enumerate(objectives):
         shares = {i.parameter: i.share for i in influences if i.objective == objective}
         at = [n + (k - (len(objectives) - 1) / 2) * height for n in range(len(names))]
-        axes.barh(at, [shares.get(name, 0.0) for name in names], height, left, label=objective)
+        axes.barh(at, [shares.get(name, 0.0) for name in names], height, left, label=objective,
+                  color=_COLOURS[k % 5])  # fmt: skip
     axes.set(yticks=range(len(names)), yticklabels=names, xlabel="share of variance", xlim=(0, 1))
     axes.invert_yaxis()
     axes.legend()

@@ -13,6 +13,7 @@ hops are those of a mesh.
 from __future__ import annotations
 
 import contextlib
+from functools import lru_cache
 
 import networkx as nx
 import numpy as np
@@ -82,6 +83,7 @@ def place_by_traffic(
                 candidate = fill(order, breaks)
                 if candidate.n_cores <= (limits.cores if plain is None else cores):
                     candidates.append(candidate)
+                    break
     if not candidates:
         assert too_large is not None
         raise too_large
@@ -114,23 +116,30 @@ def _parts(
 
     Spike sources weigh nothing, but what they send counts.
     """
+    # How much larger than the average a part may be, in thousandths.
+    slack = int(1000 * (room * parts / max(int(units_of.sum()), 1) - 1))
+    sources, targets = synapse_ends(network)
+    ends = np.stack((sources, targets)).tobytes()
+    return _partition(ends, units_of.tobytes(), parts, min(max(slack, 1), 300))
+
+
+@lru_cache(maxsize=8)
+def _partition(ends: bytes, units: bytes, parts: int, slack: int) -> NDArray[np.int64]:
+    """The same of plain arrays, remembered: candidates of an exploration ask for few of them."""
     try:
         import pymetis
     except ImportError:
         raise ModelError("mapper=traffic needs METIS: pip install pymetis") from None
     from scipy.sparse import coo_array
 
+    sources, targets = np.frombuffer(ends, dtype=np.int64).reshape(2, -1)
+    units_of = np.frombuffer(units, dtype=np.int64)
     n_cells = len(units_of)
-    sources, targets = synapse_ends(network)
     between = sources != targets
     ones = np.ones(int(between.sum()), dtype=np.int64)
     joined = coo_array((ones, (sources[between], targets[between])), (n_cells, n_cells)).tocsr()
     joined = (joined + joined.T).tocsr()
-    # How much larger than the average a part may be, in thousandths.
-    slack = int(1000 * (room * parts / max(int(units_of.sum()), 1) - 1))
-    options = pymetis.Options(
-        objtype=pymetis.ObjType.VOL, seed=0, ufactor=min(max(slack, 1), 300), ncuts=4
-    )
+    options = pymetis.Options(objtype=pymetis.ObjType.VOL, seed=0, ufactor=slack)
     found = pymetis.part_graph(
         parts,
         pymetis.CSRAdjacency(joined.indptr.astype(np.int64), joined.indices.astype(np.int64)),
