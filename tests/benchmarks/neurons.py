@@ -164,5 +164,5 @@ def cuba(quick: bool) -> Section:
         section.add(f"Brian2 {device}", told["run_s"], "CPU s")
         section.add("  building", told["build_s"], "CPU s")
         for name, seconds in ours.items():
-            section.add(f"  ours faster, {name}", told["run_s"] / seconds, "x", target)
+            section.add(f"  faster than {device}, {name}", told["run_s"] / seconds, "x", target)
     return section

@@ -57,7 +57,7 @@ def from_file(arch, path):
     n, cores, net = len(arrays["bias"]), arch.cores(), sanafe.Network()
     group = net.create_neuron_group(
         "all", n, model_attributes={**LIF, "threshold": float(arrays["threshold"])},
-        default_synapse_hw_name="loihi_sparse_synapse", default_soma_hw_name="loihi_lif",
+        default_synapse_hw_name="loihi_sparse_synapse", soma_hw_name="loihi_lif",
         default_dendrite_hw_name="loihi_dendrites",
     )  # fmt: skip
     for neuron, bias, core in zip(

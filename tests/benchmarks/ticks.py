@@ -73,7 +73,7 @@ def ticks(quick: bool) -> Section:
     sizes = [(1_000, 50), (10_000, 50)] if quick else [(1_000, 50), (10_000, 50), (100_000, 20)]
     cases: list[tuple[Case, str | Case, dict[str, int]]] = []
     for neurons, fan_out in sizes:
-        case = random_case(neurons, fan_out, 0.05)
+        case = random_case(neurons, fan_out, 0.1)
         cycle = 10 if neurons <= 10_000 else 0
         cases.append(
             (case, case, {"simple": 30, "detailed": 30} | ({"cycle": cycle} if cycle else {}))
