@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
 
 from hwmodels.chips.dynapse import Dynapse
@@ -12,7 +13,8 @@ from hwmodels.chips.sfq import Sfq
 from hwmodels.chips.spinnaker import Spinnaker
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.fabric.pulse_cells import library_names, load_library
-from tests.validation import dynapse, loihi, neurocorex, sfq, spinnaker, truenorth
+from tests.validation import sfq
+from tests.validation.chips import CHIPS
 from tests.validation.table import rows
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -65,14 +67,10 @@ PARTS = {
     "specifications of spinnaker": lambda: specification_table(Spinnaker),
     "specifications of truenorth": lambda: specification_table(TrueNorth),
     "specifications of sfq": lambda: specification_table(Sfq),
-    "validation of sfq": lambda: rows(sfq.all_targets()),
     "soft targets of sfq": lambda: rows(sfq.soft_targets()),
-    "validation of dynapse": lambda: rows(dynapse.all_targets()),
-    "validation of loihi": lambda: rows(loihi.all_targets()),
-    "validation of neurocorex": lambda: rows(neurocorex.all_targets()),
-    "validation of spinnaker": lambda: rows(spinnaker.all_targets()),
-    "validation of truenorth": lambda: rows(truenorth.all_targets()),
 }
+for name, chip in CHIPS.items():
+    PARTS[f"validation of {name.lower()}"] = partial(lambda of: rows(of.all_targets()), chip)
 
 
 def refreshed(text: str) -> str:

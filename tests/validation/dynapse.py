@@ -360,6 +360,7 @@ def fault_targets() -> list[Target]:
     return targets
 
 
+@cache
 def all_targets() -> list[Target]:
     return [
         *trace_targets(), *dynapsim_targets(), *structure_targets(), *latency_targets(),

@@ -301,6 +301,7 @@ def loihi2_targets() -> list[Target]:
     ]  # fmt: skip
 
 
+@cache
 def all_targets() -> list[Target]:
     return [
         *recurrence_targets(),

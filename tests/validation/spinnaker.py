@@ -359,5 +359,6 @@ KNOWN_OFF = {
 }
 
 
+@cache
 def all_targets() -> list[Target]:
     return [*core_targets(), *fabric_targets(), *multicast_targets(), *energy_targets()]

@@ -1,6 +1,6 @@
-"""The table of Loihi's targets means something: it is complete, and a wrong chip would show in it.
+"""The table of Loihi's targets means something: a wrong chip would show in it.
 
-That each target holds is tested beside this file, in ``test_loihi_published.py``.
+That each target holds is tested beside this file, in ``test_published.py``.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ import pytest
 from hwmodels.chips.loihi import Loihi
 from tests.validation import loihi
 from tests.validation.table import Target, rows, within
-
-TARGETS = loihi.all_targets()
 
 
 @pytest.fixture
@@ -28,16 +26,6 @@ def chip_with(monkeypatch):
     monkeypatch.undo()
     loihi.micro_benchmark.cache_clear()
     loihi.contended_benchmark.cache_clear()
-
-
-def test_every_target_is_named_once_and_has_a_source():
-    names = [(t.key, t.what) for t in TARGETS]
-    assert len(set(names)) == len(names)
-    assert all(t.source for t in TARGETS)
-
-
-def test_what_a_target_allows_includes_the_published_value():
-    assert all(t.low <= 1 <= t.high for t in TARGETS if t.published)
 
 
 @pytest.mark.parametrize(("ours", "holds"), [(94, False), (95, True), (105, True), (106, False)])
@@ -80,3 +68,9 @@ def test_one_bit_in_the_recurrence_would_show(monkeypatch):
     monkeypatch.setattr(loihi, "update_compartments", wrong)
     (target,) = loihi.recurrence_targets()
     assert not target.holds
+
+
+def test_the_recorded_recurrence_is_long_enough_to_mean_something():
+    wrong, compared = loihi.recurrence_mismatches()
+    assert compared > 3000
+    assert wrong == 0
