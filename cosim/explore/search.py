@@ -376,4 +376,7 @@ def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
     if kind == "tpe":
         return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
     of = optuna.samplers.NSGAIISampler if kind == "nsga2" else optuna.samplers.NSGAIIISampler
-    return of(seed=seed, population_size=population)
+    with warnings.catch_warnings():
+        # NSGA-III has been called experimental for years.
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return of(seed=seed, population_size=population)
