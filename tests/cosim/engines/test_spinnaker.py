@@ -5,25 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cosim.engines import get_engine
-from cosim.experiment import Experiment, Stage
 from hwmodels.errors import UnsupportedError
+from tests.cosim.engines.running import run, same_everything
 from tests.cosim.networks import balanced, cell, one_to_one, recorded, source
-
-
-def run(network, engine, ms, **options):
-    experiment = Experiment((Stage(network, round(ms / network.timestep_ms)),))
-    return experiment.execute(get_engine(engine, **options))
-
-
-def same_everything(a, b):
-    spikes = all(
-        np.array_equal(x.cell, y.cell) and np.array_equal(x.time_ms, y.time_ms)
-        for x, y in zip(a.spikes, b.spikes, strict=True)
-    )
-    return spikes and all(
-        np.array_equal(x.values, y.values) for x, y in zip(a.traces, b.traces, strict=True)
-    )
 
 
 def test_without_effects_it_is_the_reference_bit_for_bit():

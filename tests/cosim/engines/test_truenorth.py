@@ -15,25 +15,8 @@ from cosim.workload import load_workload
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.errors import ModelError
 from hwmodels.network import Projection
+from tests.cosim.engines.running import run, same_everything, same_spikes
 from tests.cosim.networks import balanced, cell, one_to_one, recorded, source, step_current
-
-
-def run(network, engine, ms, **options):
-    experiment = Experiment((Stage(network, round(ms / network.timestep_ms)),))
-    return experiment.execute(get_engine(engine, **options))
-
-
-def same_spikes(a, b):
-    return all(
-        np.array_equal(x.cell, y.cell) and np.array_equal(x.time_ms, y.time_ms)
-        for x, y in zip(a.spikes, b.spikes, strict=True)
-    )
-
-
-def same_everything(a, b):
-    return same_spikes(a, b) and all(
-        np.array_equal(x.values, y.values) for x, y in zip(a.traces, b.traces, strict=True)
-    )
 
 
 @pytest.mark.parametrize(
