@@ -53,7 +53,7 @@ def main() -> None:
     parser.add_argument("--space", default="loihi-fabric")
     parser.add_argument("--without", nargs="*", default=["mapper"], help="dimensions left out")
     parser.add_argument("--samplers", nargs="*", default=["auto", "tpe"])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
@@ -63,7 +63,7 @@ def main() -> None:
     fronts: dict[tuple[str, int], np.ndarray] = {}
     with tempfile.TemporaryDirectory() as folder:
         file = share(workload, Path(folder))
-        for seed in range(given.seeds):
+        for seed in given.seeds:
             for sampler in [*given.samplers, "random"]:
                 space = read_space(given.space, trials=given.trials, sampler=sampler)
                 kept = tuple(d for d in space.dimensions if d.name not in given.without)
