@@ -367,14 +367,17 @@ def _started(pid: int) -> str | None:
 
 
 def _sampler(space: Space, seed: int) -> optuna.samplers.BaseSampler:
-    kind = space.sampler
-    if kind == "auto":
-        kind = "tpe" if len(space.objectives) == 1 else "nsga2"
+    kind = "tpe" if space.sampler == "auto" else space.sampler
     population = min(50, max(8, space.trials // 8))
     if kind in ("grid", "random"):  # the points of a grid are enqueued one by one
         return optuna.samplers.RandomSampler(seed=seed)
     if kind == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, constant_liar=True)
+        # A front has to be covered before it can be improved: with several objectives a quarter of
+        # the budget is random (docs/exploration.md has the measurement).
+        random = 10 if len(space.objectives) == 1 else max(10, space.trials // 4)
+        return optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, constant_liar=True, n_startup_trials=random
+        )
     of = optuna.samplers.NSGAIISampler if kind == "nsga2" else optuna.samplers.NSGAIIISampler
     with warnings.catch_warnings():
         # NSGA-III has been called experimental for years.
