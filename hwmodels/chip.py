@@ -168,7 +168,9 @@ class SummingNeurons(Neurons, Protocol):
 class Transport(Protocol):
     """The fabric of a chip between the firing of a cell and the arrival at its targets.
 
-    One that has an attribute ``always_in_time``, and it is true, never returns a Transit.
+    One that has an attribute ``always_in_time``, and it is true, never returns a Transit; it may
+    offer ``steps``, which carries several (see
+    :meth:`hwmodels.fabric.multicore.MulticoreTransport.steps`).
     """
 
     def late(

@@ -116,7 +116,6 @@ class LockstepRun:
         first, last = self._step + 1, min(until_step, self._step + _AT_ONCE)
         if (
             self._sums is None
-            or not self._sums.slots
             or not getattr(self._transport, "always_in_time", False)
             or not 0 < first < last
             or self._recorder.next_sample(first) <= last
@@ -134,11 +133,13 @@ class LockstepRun:
         starts, active = done
         steps = np.arange(first, first + len(active))
         every = getattr(self._transport, "steps", None)
-        if every is None or not every(first, starts, fired, active):
+        if every is not None:
+            every(first, starts, fired, active)
+        else:
             for k, step in enumerate(steps.tolist()):
                 self._transport.step(step, fired[starts[k] : starts[k + 1]], active[k])
         for k, step in enumerate(steps.tolist()):
-            if starts[k + 1] > starts[k]:
+            if starts[k + 1] > starts[k] and self._sums.slots:
                 self._sums.emitted(step, fired[starts[k] : starts[k + 1]])
         self._recorder.spikes_of_steps(np.repeat(steps, np.diff(starts)), fired[: starts[-1]])
         self._step = first + len(active) - 1

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Arrivals, Neurons, SummingNeurons
-from hwmodels.delivery import Inputs
+from hwmodels.delivery import Inputs, SummedInput
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.network import Network, to_steps
 from hwmodels.result import Result
@@ -76,8 +76,27 @@ class ReplayedNeurons:
         """See :meth:`step`."""
         return self.step(step, ())
 
-    def steps_summed(self, *_: object) -> None:
-        """One by one."""
+    def steps_summed(
+        self, first: int, given_start: NDArray[np.int64], given: NDArray[np.int64],
+        sums: SummedInput, fired: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:  # fmt: skip
+        """See :class:`hwmodels.chip.SummingNeurons`."""
+        steps = np.arange(first, first + len(given_start))
+        own = np.searchsorted(self._steps, steps)
+        starts = own - own[0] + given_start
+        done = int(np.searchsorted(starts, len(fired), "right")) - 1
+        own, starts, steps = own[: done + 1], starts[: done + 1], steps[:done]
+        step = np.concatenate((
+            self._steps[own[0] : own[-1]], np.repeat(steps, np.diff(given_start[: done + 1]))
+        ))  # fmt: skip
+        cells = np.concatenate((self._cells[own[0] : own[-1]], given[: given_start[done]]))
+        fired[: len(cells)] = cells[np.lexsort((cells, step))]
+        active = np.ones((done, self._n_cells), dtype=bool)
+        if self._activity is not None:
+            known = self._activity[first : first + done]
+            active[: len(known)] = np.unpackbits(known, axis=1, count=self._n_cells)
+        self._now = first + done - 1
+        return starts, active
 
     def active(self) -> NDArray[np.bool_] | None:
         """As recorded; unknown from spikes alone, and then all cells count as updated."""
@@ -136,8 +155,16 @@ class RecordingNeurons:
         """See :class:`hwmodels.chip.SummingNeurons`."""
         return cast(SummingNeurons, self._neurons).step_summed(step, sums)
 
-    def steps_summed(self, *_: object) -> None:
-        """One by one, to see each."""
+    def steps_summed(
+        self, first: int, given_start: NDArray[np.int64], given: NDArray[np.int64],
+        sums: SummedInput, fired: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:  # fmt: skip
+        """See :class:`hwmodels.chip.SummingNeurons`."""
+        neurons = cast(SummingNeurons, self._neurons)
+        done = neurons.steps_summed(first, given_start, given, sums, fired)
+        if done is not None:
+            self._rows += list(np.packbits(done[1], axis=1))
+        return done
 
     def active(self) -> NDArray[np.bool_] | None:
         """See :class:`hwmodels.chip.Neurons`."""

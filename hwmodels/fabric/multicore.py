@@ -45,16 +45,9 @@ from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.flat_engine import BatchedEngine, CompiledEngine
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.messages import (
-    NO_PACKETS,
-    AxonMessages,
-    Engine,
-    Messages,
-    Routes,
-    no_messages,
-)
+from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Engine, Routes
 from hwmodels.fabric.simpy_engine import SimPyEngine
-from hwmodels.fabric.sweep import send
+from hwmodels.fabric.sweep import count, sweep
 from hwmodels.mapping import Placement
 from hwmodels.result import CORE
 
@@ -100,6 +93,8 @@ EVENT_ENGINES: dict[str, Callable[..., Engine]] = {
 
 #: The fidelities to choose from.
 FIDELITIES = ("compiled", "reference", "analytic")
+#: Messages that are made together at most, if they are of several steps.
+_AT_ONCE = 1 << 16
 
 
 class MulticoreTransport:
@@ -154,11 +149,11 @@ class MulticoreTransport:
         self.overhead_ps = overhead_ps if timed else 0
         self.fidelity = fidelity
         self.period_ps = period_ps if timed else None
-        #: Operations that messages do not tell, and how often each axon sent one.
+        #: Operations that spikes do not tell, and how often each cell spiked.
         self._done = Operations()
-        self._used = np.zeros(len(placement.axons.core), dtype=np.int64)
-        #: Messages that :meth:`steps` did not give to the engine.
-        self._uncounted = np.zeros_like(self._used)
+        self._spikes = np.zeros(len(placement.core_of), dtype=np.int64)
+        #: Spikes that :meth:`steps` did not give to the engine.
+        self._uncounted = np.zeros_like(self._spikes)
         self._swept_ps = np.zeros(placement.n_cores, dtype=np.int64)
         self.step_ps: list[int] = []
         self._now_ps = 0
@@ -174,19 +169,18 @@ class MulticoreTransport:
         self._keep_packets = keep_packets
         if isinstance(self._engine, BatchedEngine):
             self._engine.keep_packets = keep_packets
-        # Cells on cores, in the order of the sweeps; cumulated so that a sweep costs no pass.
+        # Cells on cores, in the order of the sweeps.
         order = np.argsort(placement.core_of, kind="stable")
         self._cells = order[np.count_nonzero(placement.core_of < 0) :]
-        self._place = np.zeros(len(order), dtype=np.int64)
+        self._place = np.full(len(order), -1, dtype=np.int64)
         self._place[self._cells] = np.arange(len(self._cells))
         self._units = units_of[self._cells]
-        self._shuffled = bool(np.any(self._cells != np.arange(len(self._cells))))
-        self._one_unit = bool(np.all(self._units == 1))
-        self._core = placement.core_of[self._cells].astype(np.int64)
-        edges = np.searchsorted(self._core, np.arange(placement.n_cores + 1))
-        self._first, self._last = edges[:-1], edges[1:]
-        self._all_units = np.concatenate(([0], np.cumsum(self._units)))
-        self._updated = np.zeros_like(self._all_units)
+        alike = np.all(np.diff(self._cells) == 1) and len(set(self._units.tolist())) == 1
+        self._unit = int(self._units[0]) if alike else 0
+        core = placement.core_of[self._cells]
+        self._first = np.searchsorted(core, np.arange(placement.n_cores + 1))
+        self._visits = np.concatenate(([0], np.cumsum(self._units)))
+        self._all_active = np.ones((1, len(order)), dtype=bool)
         self._routes = self._make_routes()
 
     def step(
@@ -196,16 +190,47 @@ class MulticoreTransport:
         if step == 0 and not len(fired):
             self.step_ps.append(0)  # time 0 is the initial state: nothing is computed
             return None
-        updated, sweep_ps = self._sweep(step, active)
-        messages = self._messages(step, fired, updated, sweep_ps)
-        self._swept_ps += sweep_ps
-        carried = self._engine.step(messages, self._now_ps, sweep_ps)
-        if self._keep_packets and len(carried.packets):
-            self._packets.append(carried.packets)
-        duration = carried.end_ps + self.overhead_ps if self.period_ps is None else self.period_ps
-        self.step_ps.append(duration)
-        self._now_ps += duration
-        return carried.transit
+        active = self._all_active if active is None else active[None]
+        return self._carry(step, np.array([0, len(fired)]), fired, active)
+
+    def _carry(
+        self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64],
+        active: NDArray[np.bool_],
+    ) -> Transit | None:  # fmt: skip
+        """Carry the spikes of some steps; returns what the last one left."""
+        times, indptr = self.times, self.placement.axons.indptr
+        fired = fired[starts[0] : starts[-1]]
+        starts = starts - starts[0]
+        made = np.concatenate(([0], np.cumsum(indptr[fired + 1] - indptr[fired])))
+        axon, sent_ps = np.empty(made[-1], dtype=np.int64), np.empty(made[-1], dtype=np.int64)
+        sweep_ps = np.empty((len(starts) - 1, self.placement.n_cores), dtype=np.int64)
+        # Nothing is computed at time 0: no sweep.
+        visit_ps, update_ps, spike_ps = (
+            (times.visit_ps, times.update_ps, times.spike_ps) if first else (0, 0, 0)
+        )
+        function = compiled(sweep, count) if can_compile() else sweep
+        updates = function(
+            starts, fired, active, self._place, self._cells, self._units, self._unit, self._first,
+            self._visits, indptr, visit_ps, update_ps, spike_ps, times.spike_ps,
+            times.message_out_ps, axon, sent_ps, sweep_ps, self._spikes,
+        )  # fmt: skip
+        if first:
+            self._done.visits += len(sweep_ps) * int(self._visits[-1])
+            self._done.updates += updates
+        self._swept_ps += sweep_ps.sum(axis=0)
+        bounds, transit = made[starts].tolist(), None
+        for k, swept_ps in enumerate(sweep_ps):
+            here = slice(bounds[k], bounds[k + 1])
+            messages = AxonMessages(first + k, axon[here], sent_ps[here], self._routes)
+            carried = self._engine.step(messages, self._now_ps, swept_ps)
+            if self._keep_packets and len(carried.packets):
+                self._packets.append(carried.packets)
+            ended_ps = carried.end_ps + self.overhead_ps
+            duration = ended_ps if self.period_ps is None else self.period_ps
+            self.step_ps.append(duration)
+            self._now_ps += duration
+            transit = carried.transit
+        return transit
 
     @property
     def always_in_time(self) -> bool:
@@ -215,8 +240,8 @@ class MulticoreTransport:
     def steps(
         self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64],
         active: NDArray[np.bool_],
-    ) -> bool:  # fmt: skip
-        """Several steps at once, where nothing takes time and no packet is kept; else False.
+    ) -> None:  # fmt: skip
+        """Several steps under a barrier at once.
 
         Parameters
         ----------
@@ -227,16 +252,22 @@ class MulticoreTransport:
         active : bool, shape (steps, cells)
         """
         if self.fidelity != "free" or self._keep_packets:
-            return False
-        fired = fired[: starts[-1]]
-        used = np.bincount(self.placement.axons.of(fired), minlength=len(self._used))
-        self._used += used
-        self._uncounted += used
-        self._done.spikes += int(np.count_nonzero(self.placement.core_of[fired] >= 0))
-        self._done.visits += len(active) * int(self._all_units[-1])
+            indptr = self.placement.axons.indptr
+            made = np.concatenate(([0], np.cumsum(np.diff(indptr)[fired[: starts[-1]]])))[starts]
+            k = 0
+            while k < len(active):
+                end = int(np.searchsorted(made, made[k] + _AT_ONCE, "right")) - 1
+                end = max(k + 1, min(end, len(active)))
+                self._carry(first + k, starts[k : end + 1], fired, active[k:end])
+                k = end
+            return
+        # Nothing takes time, and no packet is kept.
+        spikes = np.bincount(fired[: starts[-1]], minlength=len(self._spikes))
+        self._spikes += spikes
+        self._uncounted += spikes
+        self._done.visits += len(active) * int(self._visits[-1])
         self._done.updates += int(active.sum(axis=0)[self._cells] @ self._units)
         self.step_ps += [0] * len(active)
-        return True
 
     def late(
         self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]
@@ -263,60 +294,19 @@ class MulticoreTransport:
             begin, self._position[axons.core],
         )  # fmt: skip
 
-    def _sweep(
-        self, step: int, active: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Circuits updated before each cell, and each core's time for visits and updates."""
-        if step == 0:  # nothing is computed at time 0: no sweep
-            return np.zeros_like(self._all_units), np.zeros(len(self._first), dtype=np.int64)
-        visits = self._all_units
-        updated = visits
-        if active is not None:
-            active = active[self._cells] if self._shuffled else active[: len(self._cells)]
-            updated = self._updated
-            np.cumsum(active if self._one_unit else self._units * active, out=updated[1:])
-        self._done.visits += int(visits[-1])
-        self._done.updates += int(updated[-1])
-        sweep_ps = (visits[self._last] - visits[self._first]) * self.times.visit_ps
-        sweep_ps += (updated[self._last] - updated[self._first]) * self.times.update_ps
-        return updated, sweep_ps
-
-    def _messages(
-        self,
-        step: int,
-        fired: NDArray[np.int64],
-        updated: NDArray[np.int64],
-        sweep_ps: NDArray[np.int64],
-    ) -> Messages:
-        """One message for each axon of each cell that fired, by core and then in sweep order.
-
-        Adds the time of spikes and messages to ``sweep_ps``.
-        """
-        if not len(fired):
-            return no_messages(step)
-        on_core = self.placement.core_of[fired] >= 0
-        spiking, host = np.sort(self._place[fired[on_core]]), fired[~on_core]
-        self._done.spikes += len(spiking)
-        times, indptr = self.times, self.placement.axons.indptr
-        n = int((indptr[fired + 1] - indptr[fired]).sum())
-        axon, sent_ps = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
-        function = compiled(send) if can_compile() else send
-        function(
-            host, spiking, self._cells, self._core, self._first, self._all_units, updated,
-            indptr, times.visit_ps if step else 0, times.update_ps if step else 0,
-            times.spike_ps if step else 0, times.spike_ps, times.message_out_ps,
-            axon, sent_ps, sweep_ps, self._used,
-        )  # fmt: skip
-        return AxonMessages(step, axon, sent_ps, self._routes)
+    def _sent(self, spikes: NDArray[np.int64]) -> NDArray[np.int64]:
+        """How many messages each axon sent, given how often each cell spiked."""
+        return np.repeat(spikes, np.diff(self.placement.axons.indptr))
 
     @property
     def operations(self) -> Operations:
         """How often each operation was done so far."""
-        routes, used, done = self._routes, self._used, self._done
+        routes, used, done = self._routes, self._sent(self._spikes), self._done
         synapses, dense, shared = routes.synapses * used, self._dense, self._shared
         row, column, bridge = self._mesh.hops(routes.begin, routes.end)
         return replace(
             done,
+            spikes=int(self._spikes[self._cells].sum()),
             messages_out=int(used.sum()),
             messages_in=int(used.sum()),
             synapses_dense=int(synapses[dense & ~shared].sum()),
@@ -331,7 +321,9 @@ class MulticoreTransport:
     def busy_ps(self) -> NDArray[np.int64]:
         """Busy time of each core so far: of the busier of its sweep and receiver, which overlap."""
         received_ps = np.zeros_like(self._swept_ps)
-        np.add.at(received_ps, self._routes.target, self._routes.service_ps * self._used)
+        np.add.at(
+            received_ps, self._routes.target, self._routes.service_ps * self._sent(self._spikes)
+        )
         return np.maximum(self._swept_ps, received_ps)
 
     @property
@@ -357,8 +349,9 @@ class MulticoreTransport:
     def links(self) -> NDArray:
         """Load of each link so far, as :data:`hwmodels.result.LINK`."""
         if isinstance(self._engine, ClosedForm):
-            some = np.flatnonzero(self._uncounted)
+            packets = self._sent(self._uncounted)
+            some = np.flatnonzero(packets)
             begin, end = self._routes.begin[some], self._routes.end[some]
-            self._engine.count(begin, end, self._uncounted[some])
+            self._engine.count(begin, end, packets[some])
             self._uncounted[:] = 0
         return self._engine.links()

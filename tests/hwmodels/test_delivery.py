@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwmodels.chips.loihi import Loihi
 from hwmodels.chips.loihi.neurons import LoihiNeurons
 from hwmodels.network import Network, Recording, SpikeTrains
-from hwmodels.replay import RecordingNeurons
+from hwmodels.replay import RecordingNeurons, ReplayedNeurons
 from tests.hwmodels.networks import cells, network, random_network, source, synapses
 
 
@@ -153,3 +153,35 @@ def test_many_steps_at_once_are_the_steps_one_by_one(effects, packets, seed, unt
     for name in ("step_ps", "packets", "energy", "cores", "links"):
         assert np.array_equal(getattr(a.hardware, name), getattr(b.hardware, name)), name
     assert len(a.hardware.packets) == 0 if packets == "counted" else len(a.hardware.packets)
+
+
+class ReplayedOneByOne(ReplayedNeurons):
+    def steps_summed(self, *_):
+        return None
+
+
+@given(seed=st.integers(0, 2**31), known=st.sampled_from([0, 70, 151]))
+@settings(max_examples=10, deadline=None)
+def test_a_replay_costs_the_fabric_what_the_recorded_run_did(seed, known):
+    net = random_network(np.random.default_rng(seed)).with_all_spikes_recorded(traces=False)
+    chip = Loihi()
+    translation = chip.translate(net)
+    recording = RecordingNeurons(chip.neurons(translation))
+    placement = chip.map(translation)
+    machine = chip.run(translation, placement, recording)
+    machine.advance(translation.network, 150)
+    run = machine.result("loihi", translation, 0.0)
+    assert recording.activity is not None
+    replays = []
+    for kind in (ReplayedNeurons, ReplayedOneByOne):
+        neurons = kind(translation.network, run, recording.activity[:known])
+        machine = chip.run(translation, placement, neurons)
+        machine.advance(translation.network, 150)
+        replays.append(machine.result("loihi", translation, 0.0))
+    for one, other in (replays, (run, replays[0])) if known == 151 else (replays,):
+        assert np.array_equal(one.hardware.step_ps, other.hardware.step_ps)
+        assert np.array_equal(one.hardware.packets, other.hardware.packets)
+        assert np.array_equal(one.hardware.energy, other.hardware.energy)
+        for a, b in zip(one.spikes, other.spikes, strict=True):
+            assert np.array_equal(a.cell, b.cell)
+            assert np.array_equal(a.time_ms, b.time_ms)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -202,6 +203,34 @@ def test_steps_under_a_barrier_do_not_disturb_each_other(case):
     silence_between = [s for step in steps for s in (step, [])]
     apart = run(transport(core_of, pairs, mesh=one_port_at_a_time, sources=1), *silence_between)
     assert together.step_ps == apart.step_ps[::2]
+
+
+@given(traffic(), st.sampled_from(["compiled", "analytic", "free"]), st.booleans(), st.data())
+@settings(max_examples=60, deadline=None)
+def test_several_steps_at_once_are_what_one_by_one_they_are(case, fidelity, kept, data):
+    core_of, pairs, steps = case
+    if data.draw(st.booleans()):
+        core_of = sorted(core_of)  # cells that lie in the order of the sweeps
+    units = data.draw(st.sampled_from([1, 2])) if data.draw(st.booleans()) else np.arange(
+        1, len(core_of) + 2)  # fmt: skip
+    n = len(core_of) + 1
+    row = st.lists(st.booleans(), min_size=n, max_size=n)
+    active = np.array([data.draw(row) for _ in steps])
+    # Spike sources may spike twice in a step.
+    steps = [sorted([*fired, *[n - 1] * data.draw(st.integers(0, 2))]) for fired in steps]
+    make = {"sources": 1, "units": units, "keep_packets": kept}
+    one_by_one, at_once = (transport(core_of, pairs, fidelity, **make) for _ in range(2))
+    for number, fired in enumerate(steps, 1):
+        one_by_one.step(number, np.array(fired, dtype=np.int64), active[number - 1])
+    starts = np.cumsum([0, *map(len, steps)])
+    fired = np.array([cell for fired in steps for cell in fired], dtype=np.int64)
+    with mock.patch("hwmodels.fabric.multicore._AT_ONCE", data.draw(st.integers(1, 60))):
+        at_once.steps(1, starts, fired, active)
+    assert one_by_one.step_ps == at_once.step_ps
+    assert one_by_one.operations == at_once.operations
+    assert np.array_equal(one_by_one.packets, at_once.packets)
+    assert np.array_equal(one_by_one.busy_ps, at_once.busy_ps)
+    assert np.array_equal(one_by_one.links(), at_once.links())
 
 
 @given(traffic(), st.integers(1, 4))
