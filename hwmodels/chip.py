@@ -23,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.delivery import Inputs, SummedInput
-from hwmodels.errors import ModelError
+from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.mapping import Placement
 from hwmodels.network import Network
+from hwmodels.options import Option
 from hwmodels.result import ENERGY, PACKET, QUANTISATION, HardwareReport, Result
 from hwmodels.spec import Spec
 
@@ -294,7 +295,7 @@ class Chip(ABC):
     effects : str or sequence of str
         Which deviations from the ideal are on, out of :attr:`all_effects`.
     **changes
-        Any field of the specification.
+        Any option (:meth:`options`) and any field of the specification.
 
     Attributes
     ----------
@@ -328,6 +329,8 @@ class Chip(ABC):
     specimen_option: str | None = None
     #: Effects that are part of another one's computation, and that other one.
     part_of: ClassVar[Mapping[str, str]] = {}
+    #: Biological time of a step; an option of chips whose step nothing fixes.
+    step_ms: Any = None
     spec: Any
 
     def __init__(
@@ -336,9 +339,43 @@ class Chip(ABC):
         effects: str | Iterable[str] | None = None,
         **changes: Any,
     ) -> None:
+        for name, option in self.options().items():
+            setattr(self, name, changes.pop(name, option.default))
         loaded = spec if isinstance(spec, Spec) else self.load_spec(spec)
         self.spec = loaded.with_changes(changes)
         self.effects = choose_effects(effects, self.all_effects)
+        absent = self.absent_effects()
+        self.effects = tuple(effect for effect in self.effects if effect not in absent)
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """The options beside ``spec`` and ``effects``, declared as attributes."""
+        names = (name for base in reversed(cls.__mro__) for name in vars(base))
+        named = {name: getattr(cls, name) for name in names}
+        return {name: option for name, option in named.items() if isinstance(option, Option)}
+
+    def absent_effects(self) -> set[str]:
+        """Effects that these numbers and options do not have: what there is not is no effect."""
+        return {"time_step"} if self.step_ms is None else set()
+
+    def on_own_grid(self, network: Network) -> tuple[Network, dict[str, int]]:
+        """The network on the chip's time grid, and what that rounds."""
+        counts: dict[str, int] = {}
+        if "time_step" in self.effects:
+            network, counts = network.on_grid(self.step_ms)
+        return network, counts | network.rounding()
+
+    def require_arithmetic(self) -> None:
+        """Refuse to compute where the chip's arithmetic is off.
+
+        Raises
+        ------
+        UnsupportedError
+        """
+        if "arithmetic" not in self.effects:
+            raise UnsupportedError(
+                f"with the effect 'arithmetic' off, {self.name} needs exact neurons: neurons=exact"
+            )
 
     @classmethod
     def presets(cls) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import cast
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,8 +37,10 @@ from hwmodels.chip import (
 from hwmodels.compiling import can_compile
 from hwmodels.delivery import SummedInput
 from hwmodels.errors import UnsupportedError
-from hwmodels.mapping import Placement
+from hwmodels.mapping import CoreLimits, Placement, mesh_graph
+from hwmodels.mapping.mappers import MAPPERS, place
 from hwmodels.network import Network, Projection, stimulus_events, to_delay_steps
+from hwmodels.options import choice
 from hwmodels.recorder import Recorder
 from hwmodels.result import Result
 
@@ -312,7 +315,25 @@ class LockstepRun:
 
 
 class SteppedChip(Chip):
-    """A chip whose neurons and fabric advance step by step."""
+    """A chip whose neurons and fabric advance step by step.
+
+    ``mapper`` says how cells get to cores: in the script's order (``sequential``), or for the
+    least traffic between cores (``traffic``).
+    """
+
+    mapper = choice(*MAPPERS)
+
+    def limits(self) -> CoreLimits:
+        """What a core holds, for a chip whose cores all cells fit on alike."""
+        raise NotImplementedError(f"{self.name} needs limits(), or a map() of its own")
+
+    def routers(self) -> nx.Graph:
+        """Where the cores sit: in one row, each with a router, unless a chip says otherwise."""
+        return mesh_graph(self.limits().cores, 1, 1)
+
+    def map(self, translation: Translation) -> Placement:
+        """Cells to cores by the option ``mapper``, within :meth:`limits`, on :meth:`routers`."""
+        return place(self.mapper, translation.network, self.limits(), self.routers())
 
     def neurons(self, translation: Translation) -> Neurons:
         """The chip's own arithmetic for a translated network.

@@ -13,6 +13,7 @@ import dataclasses
 import difflib
 import json
 import math
+import operator
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,11 @@ EVIDENCE = {
     "U": "set by the user, or without a source",
 }
 
+_BOUNDS = {"least": (">=", operator.ge), "above": (">", operator.gt), "most": ("<=", operator.le)}
+
+#: Of the model, which counts in picoseconds: least of what must take time.
+RESOLUTION_NS = 0.001
+
 
 class Row(NamedTuple):
     """One number of a specification, as a table shows it."""
@@ -46,9 +52,27 @@ class Row(NamedTuple):
     meaning: str
 
 
-def quantity(unit: str, meaning: str) -> Any:
-    """A field of a specification; its value comes from a TOML file."""
-    return field(metadata={"unit": unit, "meaning": meaning})
+def quantity(
+    unit: str,
+    meaning: str,
+    *,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    computes: bool = False,
+) -> Any:
+    """A field of a specification; its value comes from a TOML file.
+
+    Parameters
+    ----------
+    unit, meaning : str
+    least, above, most : float, optional
+        What the value must not be below, must exceed, and must not exceed.
+    computes : bool
+        Whether it decides what is computed; all others decide where, how fast and at what cost.
+    """
+    bounds = {"least": least, "above": above, "most": most}
+    return field(metadata={"unit": unit, "meaning": meaning, "computes": computes, **bounds})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +92,22 @@ class Spec:
     name: str
     note: str = ""
     sources: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for known in self.quantities():
+            value, bounds = getattr(self, known.name), known.metadata
+            unit = f" {known.metadata['unit']}" if isinstance(value, float) else ""
+            for bound, (sign, holds) in _BOUNDS.items():
+                limit = bounds[bound]
+                if limit is not None and not holds(value, limit):
+                    raise ModelError(
+                        f"{self.name}: {known.name} must be {sign} {limit:g}{unit.rstrip()}, "
+                        f"got {value:g}"
+                    )
+
+    def number_formats(self) -> dict[str, Any]:
+        """The numbers that decide what is computed."""
+        return {f.name: getattr(self, f.name) for f in self.quantities() if f.metadata["computes"]}
 
     @classmethod
     def quantities(cls) -> list[dataclasses.Field]:

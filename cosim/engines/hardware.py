@@ -141,9 +141,9 @@ class HardwareEngine:
 
 def option_names(chip_type: Any) -> list[str]:
     """All options of a chip as an engine, fields of its specification included."""
-    known = {"neurons", "trace", *inspect.signature(chip_type).parameters} - {"changes"}
+    known = {"neurons", "trace", *chip_type.options(), *inspect.signature(chip_type).parameters}
     known |= {field.name for field in chip_type.spec_type.quantities()}
-    return sorted(known)
+    return sorted(known - {"changes"})
 
 
 def _check_names(chip: str, chip_type: Any, options: Mapping[str, Any]) -> None:

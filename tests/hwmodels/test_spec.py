@@ -106,3 +106,19 @@ def test_a_damaged_file_is_one_readable_line(tmp_path, text, message):
     path.write_text(text)
     with pytest.raises(ModelError, match=message):
         Loihi(spec=path)
+
+
+def test_options_are_known_by_name_and_checked_wherever_they_are_set():
+    assert {"mapper", "fidelity", "step_ms", "noise_seed"} <= set(Loihi.options())
+    chip = Loihi(noise_seed="7", step_ms="0.5")
+    assert (chip.noise_seed, chip.step_ms, chip.mapper) == (7, 0.5, "sequential")
+    with pytest.raises(ModelError, match="mapper must be one of sequential, traffic"):
+        chip.mapper = "random"
+    with pytest.raises(ModelError, match="noise_seed must be a whole number from 0"):
+        Loihi(noise_seed=-1)
+
+
+def test_numbers_that_decide_what_is_computed_are_told_from_all_others():
+    formats = Loihi().spec.number_formats()
+    assert formats["weight_bits"] == Loihi().spec.weight_bits
+    assert "visit_ns" not in formats

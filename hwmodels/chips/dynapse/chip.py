@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +23,9 @@ from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
 from hwmodels.network import Network
+from hwmodels.options import choice, whole_number
 from hwmodels.result import PACKET, HardwareReport
-from hwmodels.spec import one_of, picoseconds
+from hwmodels.spec import picoseconds
 
 _NO_PACKETS = np.empty(0, dtype=PACKET)
 
@@ -70,31 +69,16 @@ class Dynapse(Chip):
         "bias_precision", "mismatch", "cam_faults", "arithmetic", "fabric",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        spec: str | Path | DynapseSpec | None = None,
-        effects: str | Sequence[str] | None = None,
-        fidelity: str = "compiled",
-        overflow: str = "refuse",
-        sharing: str = "strict",
-        monitoring: str = "no",
-        chip_seed: int | str = 1,
-        **changes: Any,
-    ) -> None:
-        super().__init__(spec, effects, **changes)
-        self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
-        self.overflow = one_of("overflow", overflow, ("refuse", "truncate"))
-        self.sharing = one_of("sharing", sharing, ("strict", "mean"))
-        self.monitoring = one_of("monitoring", monitoring, ("no", "yes"))
-        if not str(chip_seed).isdecimal():
-            raise ModelError(f"chip_seed must be a whole number >= 0, got {chip_seed!r}")
-        self.chip_seed = int(chip_seed)
-        # What the numbers do not have is no effect.
-        absent = {
-            "mismatch": not self.spec.mismatch_cv,
-            "cam_faults": not self.spec.cam_fault_density,
-        }
-        self.effects = tuple(effect for effect in self.effects if not absent.get(effect))
+    fidelity = choice(*FIDELITIES)
+    overflow = choice("refuse", "truncate")
+    sharing = choice("strict", "mean")
+    monitoring = choice("no", "yes")
+    chip_seed = whole_number(1)
+
+    def absent_effects(self) -> set[str]:
+        """Spread and faults that the numbers do not have; see :class:`hwmodels.chip.Chip`."""
+        there = {"mismatch": self.spec.mismatch_cv, "cam_faults": self.spec.cam_fault_density}
+        return super().absent_effects() | {effect for effect, much in there.items() if not much}
 
     @property
     def _settings(self) -> Settings:
@@ -132,10 +116,7 @@ class Dynapse(Chip):
         if neurons is not None:
             transport = DynapseTransport(self, translation, fabric)
             return LockstepRun(translation.network, neurons, transport, placement.core_of)
-        if "arithmetic" not in self.effects:
-            raise ModelError(
-                "with the effect 'arithmetic' off, DynapSE needs exact neurons: neurons=exact"
-            )
+        self.require_arithmetic()
         from hwmodels.chips.dynapse.run import DynapseRun
 
         return DynapseRun(self, translation, fabric)

@@ -6,58 +6,74 @@ from dataclasses import dataclass
 
 from hwmodels.errors import ModelError
 from hwmodels.fabric.hierarchy import Hierarchy
-from hwmodels.spec import Spec, picoseconds, quantity
+from hwmodels.spec import RESOLUTION_NS, Spec, picoseconds, quantity
 
 
 @dataclass(frozen=True, kw_only=True)
 class DynapseSpec(Spec):
     """The numbers of a DynapSE-style board; values and sources stand in TOML files."""
 
-    columns: int = quantity("chips", "Chips of the board from west to east")
-    rows: int = quantity("chips", "Chips of the board from south to north")
-    cores_per_chip: int = quantity("cores", "Cores of a chip")
-    neurons_per_core: int = quantity("", "Silicon neurons of a core")
-    cam_words: int = quantity("words", "CAM words of a neuron: its fan-in")
-    cam_levels: int = quantity("", "Weight levels of one CAM word, in units of a core's bias")
-    sram_words: int = quantity("words", "Routing words of a neuron: chips it can send to")
+    columns: int = quantity("chips", "Chips of the board from west to east", least=1)
+    rows: int = quantity("chips", "Chips of the board from south to north", least=1)
+    cores_per_chip: int = quantity("cores", "Cores of a chip", least=1)
+    neurons_per_core: int = quantity("", "Silicon neurons of a core", least=1)
+    cam_words: int = quantity("words", "CAM words of a neuron: its fan-in", least=1)
+    cam_levels: int = quantity(
+        "", "Weight levels of one CAM word, in units of a core's bias", least=1
+    )
+    sram_words: int = quantity("words", "Routing words of a neuron: chips it can send to", least=1)
     monitor_words: int = quantity("words", "Routing words that monitoring takes")
-    tag_bits: int = quantity("bit", "Of the tag that CAM words listen to")
+    tag_bits: int = quantity("bit", "Of the tag that CAM words listen to", least=1)
     tag_fixed_bits: int = quantity("bit", "Of the tag that are the number of the sending neuron")
     hops_max: int = quantity("chips", "Farthest chip along a row or a column")
-    leaks_per_core: int = quantity("", "Leak biases among which each neuron of a core chooses")
+    leaks_per_core: int = quantity(
+        "", "Leak biases among which each neuron of a core chooses", least=1
+    )
 
     bias_full_scale_nA: tuple = quantity("coarse: nA", "Largest current of each coarse setting")
-    bias_fine_max: int = quantity("", "Largest fine setting")
-    leak_bias_scale: float = quantity("", "Current of a membrane leak over its bias")
-    gain_bias_scale: float = quantity("", "Current of a membrane gain over its bias")
-    synapse_leak_bias_scale: float = quantity("", "Current of a synaptic leak over its bias")
-    weight_bias_scale: float = quantity("", "Current of a synaptic weight over its bias")
-    threshold_bias_scale: float = quantity("", "Threshold and constant current over their biases")
+    bias_fine_max: int = quantity("", "Largest fine setting", least=1)
+    leak_bias_scale: float = quantity("", "Current of a membrane leak over its bias", above=0)
+    gain_bias_scale: float = quantity("", "Current of a membrane gain over its bias", above=0)
+    synapse_leak_bias_scale: float = quantity(
+        "", "Current of a synaptic leak over its bias", above=0
+    )
+    weight_bias_scale: float = quantity("", "Current of a synaptic weight over its bias", above=0)
+    threshold_bias_scale: float = quantity(
+        "", "Threshold and constant current over their biases", above=0
+    )
 
-    kappa_n: float = quantity("", "Subthreshold slope factor of n-channel devices")
-    kappa_p: float = quantity("", "Subthreshold slope factor of p-channel devices")
-    thermal_mV: float = quantity("mV", "Thermal voltage")
-    dark_pA: float = quantity("pA", "Dark current I0: no current is below it")
-    membrane_pF: float = quantity("pF", "Membrane capacitance")
-    synapse_pF: float = quantity("pF", "Capacitance of a synapse circuit")
-    adaptation_pF: float = quantity("pF", "Capacitance of the adaptation circuit")
-    gain_ratio: float = quantity("", "Membrane gain over leak current")
-    synapse_gain_ratio: float = quantity("", "Synaptic gain over leak current")
-    threshold_nA: float = quantity("nA", "Membrane current at which a neuron fires")
+    kappa_n: float = quantity("", "Subthreshold slope factor of n-channel devices", above=0)
+    kappa_p: float = quantity("", "Subthreshold slope factor of p-channel devices", above=0)
+    thermal_mV: float = quantity("mV", "Thermal voltage", above=0)
+    dark_pA: float = quantity("pA", "Dark current I0: no current is below it", above=0)
+    membrane_pF: float = quantity("pF", "Membrane capacitance", above=0)
+    synapse_pF: float = quantity("pF", "Capacitance of a synapse circuit", above=0)
+    adaptation_pF: float = quantity("pF", "Capacitance of the adaptation circuit", above=0)
+    gain_ratio: float = quantity("", "Membrane gain over leak current", above=0)
+    synapse_gain_ratio: float = quantity("", "Synaptic gain over leak current", above=0)
+    threshold_nA: float = quantity("nA", "Membrane current at which a neuron fires", above=0)
     rest_share: float = quantity("", "Membrane current at rest (or reset, if lower) over threshold")
-    pulse_us: float = quantity("us", "Width of the pulse that a spike makes at a synapse")
+    pulse_us: float = quantity("us", "Width of the pulse that a spike makes at a synapse", above=0)
     feedback_gain_nA: float = quantity("nA", "Largest current of the positive feedback")
     nmda_threshold_nA: float = quantity("nA", "Membrane current that half opens the NMDA gate")
     adaptation_leak_sets_time: int = quantity("", "1: adaptation shortens the time constant too")
-    integration_us: float = quantity("us", "Longest integration step of neurons and synapses")
+    integration_us: float = quantity(
+        "us", "Longest integration step of neurons and synapses", above=0
+    )
 
-    output_ns: float = quantity("ns", "Reading and sending one routing word (R1 out)")
-    tree_ns: float = quantity("ns", "Passing the chip's node, up or down (R2)")
-    hop_ns: float = quantity("ns", "One hop from chip to chip (R3)")
-    broadcast_ns: float = quantity("ns", "Broadcast of an event inside a core (R1 in)")
-    queue_depth: int = quantity("packets", "Packets a station of the fabric holds")
-    host_ns: float = quantity("ns", "The stimulus FPGA sends one event")
-    host_queue_events: int = quantity("events", "Events that wait in the stimulus FPGA at most")
+    output_ns: float = quantity(
+        "ns", "Reading and sending one routing word (R1 out)", least=RESOLUTION_NS
+    )
+    tree_ns: float = quantity("ns", "Passing the chip's node, up or down (R2)", least=RESOLUTION_NS)
+    hop_ns: float = quantity("ns", "One hop from chip to chip (R3)", least=RESOLUTION_NS)
+    broadcast_ns: float = quantity(
+        "ns", "Broadcast of an event inside a core (R1 in)", least=RESOLUTION_NS
+    )
+    queue_depth: int = quantity("packets", "Packets a station of the fabric holds", least=1)
+    host_ns: float = quantity("ns", "The stimulus FPGA sends one event", least=RESOLUTION_NS)
+    host_queue_events: int = quantity(
+        "events", "Events that wait in the stimulus FPGA at most", least=1
+    )
     host_column: int = quantity("", "Column of the chip where the FPGA's events enter")
     host_row: int = quantity("", "Its row")
 
@@ -74,27 +90,7 @@ class DynapseSpec(Spec):
     static_mW: float = quantity("mW", "Static power of a chip; not in the dynamic energy")
 
     def __post_init__(self) -> None:
-        for name in (
-            "columns", "rows", "cores_per_chip", "neurons_per_core", "cam_words", "cam_levels",
-            "sram_words", "tag_bits", "leaks_per_core", "bias_fine_max", "queue_depth",
-            "host_queue_events",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
-        for name in (
-            "kappa_n", "kappa_p", "thermal_mV", "dark_pA", "membrane_pF", "synapse_pF",
-            "adaptation_pF", "gain_ratio", "synapse_gain_ratio", "threshold_nA", "pulse_us",
-            "integration_us", "leak_bias_scale", "gain_bias_scale", "synapse_leak_bias_scale",
-            "weight_bias_scale", "threshold_bias_scale",
-        ):  # fmt: skip
-            if not getattr(self, name) > 0:
-                raise ModelError(f"{self.name}: {name} must be > 0, got {getattr(self, name):g}")
-        for name in ("output_ns", "tree_ns", "hop_ns", "broadcast_ns", "host_ns"):
-            if getattr(self, name) < 0.001:
-                raise ModelError(
-                    f"{self.name}: {name} must be >= 0.001 ns, the resolution of the model, "
-                    f"got {getattr(self, name):g}"
-                )
+        super().__post_init__()
         if not self.dark_pA * 1e-3 / self.threshold_nA < self.rest_share < 1:
             raise ModelError(
                 f"{self.name}: rest_share must lie between dark_pA over threshold_nA and 1, "

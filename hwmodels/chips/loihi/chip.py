@@ -26,22 +26,18 @@ from hwmodels.chips.loihi.formats import (
 )
 from hwmodels.chips.loihi.memory import SynapticMemory
 from hwmodels.chips.loihi.neurons import LoihiNeurons
-from hwmodels.chips.loihi.spec import (
-    BOARDS,
-    NUMBER_FORMATS,
-    CoreSettings,
-    LoihiSpec,
-)
+from hwmodels.chips.loihi.spec import BOARDS, CoreSettings, LoihiSpec
 from hwmodels.chips.loihi.transport import LoihiTransport
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.fabric.multicore import FIDELITIES
 from hwmodels.lockstep import SteppedChip
 from hwmodels.mapping import CoreLimits, Placement, mesh_graph
-from hwmodels.mapping.mappers import MAPPERS, place
+from hwmodels.mapping.mappers import place
 from hwmodels.network import Network, Projection, to_delay_steps
+from hwmodels.options import choice, optional_number, whole_number
 from hwmodels.quantisation import weight_unit
 from hwmodels.result import QUANTISATION
-from hwmodels.spec import one_of, positive, whole
+from hwmodels.spec import one_of
 
 
 class Loihi(SteppedChip):
@@ -100,23 +96,23 @@ class Loihi(SteppedChip):
     all_effects = ("time_step", "weight_precision", "arithmetic", "noise", "fabric")
     part_of: ClassVar[Mapping[str, str]] = {"noise": "arithmetic"}
 
+    fidelity = choice(*FIDELITIES)
+    clocking = choice("barrier", "free_running")
+    step_ms = optional_number()
+    step_ns = optional_number()
+    packets = choice("kept", "counted")
+    sharing = choice("none", "auto")
+    noise_seed = whole_number(1)
+
     def __init__(
         self,
         spec: str | Path | LoihiSpec | None = None,
         effects: str | Sequence[str] | None = None,
-        fidelity: str = "compiled",
-        clocking: str = "barrier",
-        step_ms: float | str | None = None,
-        step_ns: float | str | None = None,
-        packets: str = "kept",
-        mapper: str = "sequential",
-        sharing: str = "none",
         graded: str | None = None,
         board: str | None = None,
         noise: str = "none",
         noise_exponent: int | str = 7,
         noise_offset: int | str = 0,
-        noise_seed: int | str = 1,
         floor_exponent: int | str | None = None,
         ceiling_exponent: int | str | None = None,
         **changes: Any,
@@ -124,12 +120,10 @@ class Loihi(SteppedChip):
         if board is not None:
             chips = BOARDS[one_of("board", board, tuple(BOARDS))]
             changes = dict(zip(("chip_columns", "chip_rows"), chips, strict=True)) | changes
+        self.settings = CoreSettings.checked(
+            noise, noise_exponent, noise_offset, floor_exponent, ceiling_exponent
+        )
         super().__init__(spec, effects, **changes)
-        self.mapper = one_of("mapper", mapper, MAPPERS)
-        self.packets = one_of("packets", packets, ("kept", "counted"))
-        self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
-        self.clocking = one_of("clocking", clocking, ("barrier", "free_running"))
-        self.sharing = one_of("sharing", sharing, ("none", "auto"))
         able = self.spec.payload_bits > 0
         graded = one_of("graded", graded or ("weights" if able else "none"), ("weights", "none"))
         self.graded = graded == "weights"
@@ -138,23 +132,17 @@ class Loihi(SteppedChip):
                 f"graded=weights: spikes carry no number on {self.spec.name}; use "
                 "spec=loihi2_scaled, or payload_bits=32"
             )
-        self.step_ms = positive("step_ms", step_ms)
-        self.settings = CoreSettings.checked(
-            noise, noise_exponent, noise_offset, floor_exponent, ceiling_exponent
-        )
-        self.noise_seed = whole("noise_seed", noise_seed, 0, 2**63 - 1)
-        absent = {
-            "time_step": self.step_ms is None,
-            "noise": noise == "none" or "arithmetic" not in self.effects,
-        }
-        self.effects = tuple(effect for effect in self.effects if not absent.get(effect))
         if "noise" in self.effects:
             self.specimen_option = "noise_seed"
-        self.step_ns = positive("step_ns", step_ns)
         if self.step_ns is not None and self.clocking == "barrier":
             raise ModelError(
                 "step_ns is the length of a free-running step: add clocking=free_running"
             )
+
+    def absent_effects(self) -> set[str]:
+        """Noise is drawn in the chip's own arithmetic; see :class:`hwmodels.chip.Chip`."""
+        silent = self.settings.noise == "none" or "arithmetic" not in self.effects
+        return super().absent_effects() | ({"noise"} if silent else set())
 
     def function(self) -> Mapping[str, Any] | None:
         """See :class:`hwmodels.chip.Chip`; with a barrier, time has no say."""
@@ -166,7 +154,7 @@ class Loihi(SteppedChip):
             "graded": self.graded,
             "settings": astuple(self.settings),
             "noise_seed": self.noise_seed if "noise" in self.effects else None,
-            **{name: getattr(self.spec, name) for name in NUMBER_FORMATS},
+            **self.spec.number_formats(),
         }
 
     def caveats(self) -> Mapping[str, str]:
@@ -177,10 +165,7 @@ class Loihi(SteppedChip):
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network in the chip's precision; see :class:`hwmodels.chip.Chip`."""
-        counts: dict[str, int] = {}
-        if self.step_ms is not None and "time_step" in self.effects:
-            network, counts = network.on_grid(self.step_ms)
-        counts |= network.rounding()
+        network, counts = self.on_own_grid(network)
         self._check_delays(network)
         scales = since.formats if since is not None else self._scales(network)
         rows: list[tuple] = []
@@ -331,10 +316,7 @@ class Loihi(SteppedChip):
 
     def neurons(self, translation: Translation) -> Neurons:
         """Integer compartments for a translated network."""
-        if "arithmetic" not in self.effects:
-            raise ModelError(
-                "with the effect 'arithmetic' off, Loihi needs exact neurons: neurons=exact"
-            )
+        self.require_arithmetic()
         settings = self.settings
         if "noise" not in self.effects:
             settings = replace(settings, noise="none")

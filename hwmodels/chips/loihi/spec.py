@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwmodels.errors import ModelError
-from hwmodels.spec import Spec, one_of, quantity, whole
+from hwmodels.spec import RESOLUTION_NS, Spec, one_of, quantity, whole
 
 #: Boards by name, with their chips from west to east and from south to north.
 BOARDS = {
@@ -17,49 +17,56 @@ BOARDS = {
 #: The fields that matter only where there are several chips.
 OF_SEVERAL_CHIPS = ("chip_columns", "chip_rows", "chip_hop_ns", "chip_hop_pJ", "barrier_chip_ns")
 
-#: The fields that decide what is computed; all others decide where, how fast and at what cost.
-NUMBER_FORMATS = (
-    "weight_bits", "payload_bits", "weight_exponent_max", "decay_bits", "state_bits", "input_bits",
-    "threshold_mantissa_bits", "threshold_bits", "bias_mantissa_max", "bias_exponent_max",
-    "refractory_max", "delay_steps_max",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, kw_only=True)
 class LoihiSpec(Spec):
     """The numbers of a Loihi-style chip; values and sources stand in TOML files beside this one."""
 
-    columns: int = quantity("routers", "Routers from west to east")
-    rows: int = quantity("routers", "Routers from south to north")
-    cores_per_tile: int = quantity("cores", "Cores that share a router")
+    columns: int = quantity("routers", "Routers from west to east", least=1)
+    rows: int = quantity("routers", "Routers from south to north", least=1)
+    cores_per_tile: int = quantity("cores", "Cores that share a router", least=1)
     compartments_per_core: int = quantity("", "Neuron circuits of a core")
     synaptic_words_per_core: int = quantity("64 bit", "Synaptic memory of a core")
     input_axons_per_core: int = quantity("", "Sources a core can listen to")
     output_axons_per_core: int = quantity("", "Pairs of a core's cell and a core it sends to")
-    delay_slots: int = quantity("steps", "Of a compartment; for longer delays it takes others'")
+    delay_slots: int = quantity(
+        "steps", "Of a compartment; for longer delays it takes others'", least=1
+    )
     index_bits: int = quantity("bit", "Of a synapse's target in an indexed list")
     compartment_profiles_per_core: int = quantity("", "Distinct sets of decays and refractory time")
 
-    weight_bits: int = quantity("bit", "Mantissa of a weight, without its sign")
-    payload_bits: int = quantity("bit", "Of the number that a spike can carry, with its sign")
-    weight_exponent_max: int = quantity("", "Largest exponent of a projection's weights")
-    decay_bits: int = quantity("bit", "Of the decay of current and voltage")
-    state_bits: int = quantity("bit", "Of current and voltage, without the sign")
-    input_bits: int = quantity("bit", "Of a step's summed input, without the sign")
-    threshold_mantissa_bits: int = quantity("bit", "Of the threshold, in units of 64")
-    threshold_bits: int = quantity("bit", "Of the state that thresholds take, the rest is headroom")
-    bias_mantissa_max: int = quantity("", "Largest mantissa of a bias")
-    bias_exponent_max: int = quantity("", "Largest exponent of a bias")
-    refractory_max: int = quantity("steps", "Largest refractory register; R holds R - 1 steps")
-    delay_steps_max: int = quantity("steps", "Longest synaptic delay")
+    weight_bits: int = quantity(
+        "bit", "Mantissa of a weight, without its sign", computes=True, least=1
+    )
+    payload_bits: int = quantity(
+        "bit", "Of the number that a spike can carry, with its sign", computes=True
+    )
+    weight_exponent_max: int = quantity(
+        "", "Largest exponent of a projection's weights", computes=True
+    )
+    decay_bits: int = quantity("bit", "Of the decay of current and voltage", computes=True, least=1)
+    state_bits: int = quantity("bit", "Of current and voltage, without the sign", computes=True)
+    input_bits: int = quantity("bit", "Of a step's summed input, without the sign", computes=True)
+    threshold_mantissa_bits: int = quantity(
+        "bit", "Of the threshold, in units of 64", computes=True
+    )
+    threshold_bits: int = quantity(
+        "bit", "Of the state that thresholds take, the rest is headroom", computes=True
+    )
+    bias_mantissa_max: int = quantity("", "Largest mantissa of a bias", computes=True)
+    bias_exponent_max: int = quantity("", "Largest exponent of a bias", computes=True)
+    refractory_max: int = quantity(
+        "steps", "Largest refractory register; R holds R - 1 steps", computes=True
+    )
+    delay_steps_max: int = quantity("steps", "Longest synaptic delay", computes=True)
 
-    chip_columns: int = quantity("chips", "Chips of the board from west to east")
-    chip_rows: int = quantity("chips", "Chips of the board from south to north")
+    chip_columns: int = quantity("chips", "Chips of the board from west to east", least=1)
+    chip_rows: int = quantity("chips", "Chips of the board from south to north", least=1)
     host_column: int = quantity("", "Column of the router where the spikes of sources enter")
     host_row: int = quantity("", "Its row")
-    link_buffer_packets: int = quantity("packets", "FIFO behind a link")
-    core_buffer_packets: int = quantity("packets", "FIFO in front of a core")
-    credit_ns: float = quantity("ns", "Until a freed FIFO place is usable")
+    link_buffer_packets: int = quantity("packets", "FIFO behind a link", least=1)
+    core_buffer_packets: int = quantity("packets", "FIFO in front of a core", least=1)
+    credit_ns: float = quantity("ns", "Until a freed FIFO place is usable", least=RESOLUTION_NS)
 
     visit_ns: float = quantity("ns", "Visit of a compartment in the sweep")
     update_ns: float = quantity("ns", "Extra when it has input, bias or state")
@@ -69,11 +76,13 @@ class LoihiSpec(Spec):
     synapse_dense_ns: float = quantity("ns", "One synapse of a contiguous list")
     synapse_sparse_ns: float = quantity("ns", "One synapse of an indexed list")
     synapse_shared_ns: float = quantity("ns", "One synapse of a list that sources share")
-    hop_ew_ns: float = quantity("ns", "Router and link to the east or west")
-    hop_ns_ns: float = quantity("ns", "Router and link to the north or south")
+    hop_ew_ns: float = quantity("ns", "Router and link to the east or west", least=RESOLUTION_NS)
+    hop_ns_ns: float = quantity("ns", "Router and link to the north or south", least=RESOLUTION_NS)
 
     barrier_ns: float = quantity("ns", "Barrier of one tile")
-    chip_hop_ns: float = quantity("ns", "Link from one chip to the next, and how long it is taken")
+    chip_hop_ns: float = quantity(
+        "ns", "Link from one chip to the next, and how long it is taken", least=RESOLUTION_NS
+    )
     barrier_chip_ns: float = quantity("ns", "Barrier, for each further column or row of chips")
     barrier_tile_ns: float = quantity("ns", "Barrier, for each further tile")
     step_overhead_ns: tuple = quantity("tiles: ns", "Measured end of a step, from so many tiles on")
@@ -93,23 +102,12 @@ class LoihiSpec(Spec):
     static_mW: float = quantity("mW", "Static power of a chip; not in the dynamic energy")
 
     def __post_init__(self) -> None:
-        for name in (
-            "columns", "rows", "cores_per_tile", "chip_columns", "chip_rows", "decay_bits",
-            "weight_bits", "delay_slots", "link_buffer_packets", "core_buffer_packets",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
+        super().__post_init__()
         for name in ("state_bits", "input_bits", "threshold_bits"):
             if getattr(self, name) + self.decay_bits > 62:
                 raise ModelError(
                     f"{self.name}: {name} + decay_bits must be <= 62, since products are computed "
                     f"in 64 bits, got {getattr(self, name)} + {self.decay_bits}"
-                )
-        for name in ("hop_ew_ns", "hop_ns_ns", "chip_hop_ns", "credit_ns"):
-            if getattr(self, name) < 0.001:
-                raise ModelError(
-                    f"{self.name}: {name} must be >= 0.001 ns, the resolution of the model, "
-                    f"got {getattr(self, name):g}"
                 )
         columns, rows = self.columns * self.chip_columns, self.rows * self.chip_rows
         if self.host_column >= columns or self.host_row >= rows:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,16 +25,15 @@ from hwmodels.chips.neurocorex.formats import (
     summed_pairs,
     without_delays,
 )
-from hwmodels.chips.neurocorex.spec import NUMBER_FORMATS, NeurocorexSpec
+from hwmodels.chips.neurocorex.spec import NeurocorexSpec
 from hwmodels.chips.neurocorex.uart import InputLine, Line, SimPyLine
-from hwmodels.errors import ModelError, UnsupportedError
+from hwmodels.errors import UnsupportedError
 from hwmodels.fabric.multicore import FIDELITIES
 from hwmodels.lockstep import LockstepRun, SteppedChip
-from hwmodels.mapping import CoreLimits, Placement, mesh_graph
-from hwmodels.mapping.sequential import place_sequentially
+from hwmodels.mapping import CoreLimits, Placement
 from hwmodels.network import STDP_PAIR, Network
+from hwmodels.options import choice, optional_number
 from hwmodels.result import CORE, ENERGY, LINK, PACKET, QUANTISATION, HardwareReport, Result
-from hwmodels.spec import one_of, positive
 
 #: Where spikes go that are read out: the host, as a core beside the board's own.
 HOST = 1
@@ -73,23 +71,13 @@ class Neurocorex(SteppedChip):
     part_of: ClassVar[Mapping[str, str]] = {"stdp": "arithmetic"}
     all_effects = ("time_step", "delays", "weight_precision", "arithmetic", "stdp", "uart")
 
-    def __init__(
-        self,
-        spec: str | Path | NeurocorexSpec | None = None,
-        effects: str | Sequence[str] | None = None,
-        fidelity: str = "compiled",
-        step_ms: float | str | None = None,
-        **changes: Any,
-    ) -> None:
-        super().__init__(spec, effects, **changes)
-        self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
-        self.step_ms = positive("step_ms", step_ms)
-        # What a run does not have is no effect: learning is in the board's own arithmetic.
-        absent = {
-            "time_step": self.step_ms is None,
-            "stdp": "arithmetic" not in self.effects,
-        }
-        self.effects = tuple(effect for effect in self.effects if not absent.get(effect))
+    fidelity = choice(*FIDELITIES)
+    step_ms = optional_number()
+
+    def absent_effects(self) -> set[str]:
+        """Learning is in the board's own arithmetic; see :class:`hwmodels.chip.Chip`."""
+        learns = "arithmetic" in self.effects
+        return super().absent_effects() | (set() if learns else {"stdp"})
 
     def function(self) -> Mapping[str, Any] | None:
         """See :class:`hwmodels.chip.Chip`; the line decides when inputs act."""
@@ -98,18 +86,16 @@ class Neurocorex(SteppedChip):
         return {
             "effects": list(self.effects),
             "step_ms": self.step_ms,
-            **{name: getattr(self.spec, name) for name in NUMBER_FORMATS},
+            **self.spec.number_formats(),
         }
 
     # A network in the board's numbers
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network as it is loaded; see :class:`hwmodels.chip.Chip`."""
-        spec, counts, given = self.spec, dict[str, int](), network
+        spec, given = self.spec, network
         rows: list[tuple] = []
-        if self.step_ms is not None and "time_step" in self.effects:
-            network, counts = network.on_grid(self.step_ms)
-        counts |= network.rounding()
+        network, counts = self.on_own_grid(network)
         if since is not None:
             return self._again(network, since)
         if "arithmetic" in self.effects:
@@ -164,20 +150,22 @@ class Neurocorex(SteppedChip):
 
     # Where everything goes
 
+    mapper = "sequential"  # there is but one core
+
+    def limits(self) -> CoreLimits:
+        """One core of all slots."""
+        return CoreLimits(cores=1, units=self.spec.neurons)
+
     def map(self, translation: Translation) -> Placement:
         """All cells into slots, in their order."""
         check_room(translation.network, self.spec)
-        limits = CoreLimits(cores=1, units=self.spec.neurons)
-        return place_sequentially(translation.network, limits, mesh_graph(1, 1, 1))
+        return super().map(translation)
 
     # Arithmetic and time
 
     def neurons(self, translation: Translation) -> Neurons:
         """The pipeline for a translated network."""
-        if "arithmetic" not in self.effects:
-            raise ModelError(
-                "with the effect 'arithmetic' off, NeuroCoreX needs exact neurons: neurons=exact"
-            )
+        self.require_arithmetic()
         return NeurocorexNeurons(self.spec, translation)
 
     def transport(self, translation: Translation, placement: Placement) -> NeurocorexTransport:

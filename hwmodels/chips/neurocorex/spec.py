@@ -7,47 +7,60 @@ from dataclasses import dataclass
 from hwmodels.errors import ModelError
 from hwmodels.spec import Spec, quantity
 
-#: The fields that decide what is computed; all others decide what fits, how fast and at what cost.
-NUMBER_FORMATS = (
-    "state_bits", "decay_bits", "weight_bits", "sum_bits", "recurrent_gain_bits",
-    "input_gain_bits", "threshold_bits", "decay_held_by_input", "window_max_steps",
-    "learned_weight_max", "learned_weight_min",
-)  # fmt: skip
-
 
 @dataclass(frozen=True, kw_only=True)
 class NeurocorexSpec(Spec):
     """The numbers of an FPGA with one time-multiplexed neuron and all-to-all weights."""
 
-    slots: int = quantity("", "Slots of a step: rows and columns of the weight arrays")
-    neurons: int = quantity("", "Slots whose neuron may fire")
+    slots: int = quantity("", "Slots of a step: rows and columns of the weight arrays", least=1)
+    neurons: int = quantity("", "Slots whose neuron may fire", least=1)
     first_slot: int = quantity("", "The first of them")
-    inputs: int = quantity("", "Columns of the array of input weights: sources")
+    inputs: int = quantity("", "Columns of the array of input weights: sources", least=1)
     biased_neurons: int = quantity("", "Neurons that a constant current can drive")
 
-    fabric_clock_MHz: float = quantity("MHz", "Clock of memories, STDP and serial line")
-    neuron_clock_kHz: float = quantity("kHz", "Clock of the neuron pipeline: a slot a cycle")
+    fabric_clock_MHz: float = quantity("MHz", "Clock of memories, STDP and serial line", above=0)
+    neuron_clock_kHz: float = quantity(
+        "kHz", "Clock of the neuron pipeline: a slot a cycle", above=0
+    )
 
-    state_bits: int = quantity("bit", "Of membrane and currents, without the sign")
-    decay_bits: int = quantity("bit", "Of the fraction that leaks in a step")
-    weight_bits: int = quantity("bit", "Of a weight, without its sign")
-    sum_bits: int = quantity("bit", "Of a step's summed weights, without the sign")
-    recurrent_gain_bits: int = quantity("bit", "Of the gain of the recurrent weights")
-    input_gain_bits: int = quantity("bit", "Of the gain of the input weights")
-    threshold_bits: int = quantity("bit", "Of the state that thresholds take")
-    decay_held_by_input: int = quantity("", "1: a current does not decay in a step with spikes")
+    state_bits: int = quantity(
+        "bit", "Of membrane and currents, without the sign", computes=True, least=1
+    )
+    decay_bits: int = quantity(
+        "bit", "Of the fraction that leaks in a step", computes=True, least=1
+    )
+    weight_bits: int = quantity("bit", "Of a weight, without its sign", computes=True, least=1)
+    sum_bits: int = quantity(
+        "bit", "Of a step's summed weights, without the sign", computes=True, least=1
+    )
+    recurrent_gain_bits: int = quantity(
+        "bit", "Of the gain of the recurrent weights", computes=True, least=1
+    )
+    input_gain_bits: int = quantity(
+        "bit", "Of the gain of the input weights", computes=True, least=1
+    )
+    threshold_bits: int = quantity(
+        "bit", "Of the state that thresholds take", computes=True, least=1
+    )
+    decay_held_by_input: int = quantity(
+        "", "1: a current does not decay in a step with spikes", computes=True
+    )
 
-    window_max_steps: int = quantity("steps", "Longest window of STDP")
-    learned_weight_max: int = quantity("", "STDP raises no weight above this")
-    learned_weight_min: int = quantity("", "STDP lowers no weight below this")
+    window_max_steps: int = quantity("steps", "Longest window of STDP", computes=True)
+    learned_weight_max: int = quantity("", "STDP raises no weight above this", computes=True)
+    learned_weight_min: int = quantity("", "STDP lowers no weight below this", computes=True)
 
-    uart_baud: float = quantity("bit/s", "Of the serial line")
-    uart_bits: int = quantity("bit", "Of one byte on the line")
-    transmit_bit_cycles: int = quantity("cycles", "Fabric cycles of one bit from board to host")
-    event_bytes: int = quantity("byte", "Of one input event")
-    event_queue: int = quantity("events", "Input events that wait on the board at most")
-    events_per_step: int = quantity("events", "Input events that the board takes in a step")
-    output_cycles: int = quantity("cycles", "Neuron cycles to hand a byte to the line")
+    uart_baud: float = quantity("bit/s", "Of the serial line", above=0)
+    uart_bits: int = quantity("bit", "Of one byte on the line", least=1)
+    transmit_bit_cycles: int = quantity(
+        "cycles", "Fabric cycles of one bit from board to host", least=1
+    )
+    event_bytes: int = quantity("byte", "Of one input event", least=1)
+    event_queue: int = quantity("events", "Input events that wait on the board at most", least=1)
+    events_per_step: int = quantity(
+        "events", "Input events that the board takes in a step", least=1
+    )
+    output_cycles: int = quantity("cycles", "Neuron cycles to hand a byte to the line", least=1)
     weight_read_cycles: int = quantity("cycles", "Fabric cycles for each weight read back")
     flag_cycles: int = quantity("cycles", "Fabric cycles for each byte of STDP flags")
     parameters_per_slot: int = quantity("", "Parameters that are loaded for each slot")
@@ -58,16 +71,7 @@ class NeurocorexSpec(Spec):
     static_mW: float = quantity("mW", "Static power; not in the dynamic energy")
 
     def __post_init__(self) -> None:
-        for name in (
-            "slots", "neurons", "inputs", "state_bits", "decay_bits", "weight_bits", "sum_bits",
-            "recurrent_gain_bits", "input_gain_bits", "threshold_bits", "uart_bits", "event_bytes",
-            "event_queue", "events_per_step", "output_cycles", "transmit_bit_cycles",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
-        for name in ("fabric_clock_MHz", "neuron_clock_kHz", "uart_baud"):
-            if not getattr(self, name) > 0:
-                raise ModelError(f"{self.name}: {name} must be > 0, got {getattr(self, name):g}")
+        super().__post_init__()
         if self.first_slot + self.neurons > self.slots:
             raise ModelError(
                 f"{self.name}: first_slot + neurons must be <= slots ({self.slots}), "

@@ -26,8 +26,9 @@ from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
 from hwmodels.network import Network
+from hwmodels.options import choice, optional_number, whole_number
 from hwmodels.result import ENERGY, QUANTISATION, RESOURCE, HardwareReport
-from hwmodels.spec import one_of, positive
+from hwmodels.spec import positive
 
 #: Magnetic flux quantum in V s.
 _FLUX_QUANTUM_VS = 2.0678e-15
@@ -88,35 +89,28 @@ class Sfq(Chip):
         "weight_precision", "stochastic", "arithmetic", "fabric", "collisions", "jitter", "spread",
     )  # fmt: skip
 
+    fidelity = choice("compiled", "reference")
+    synapse = choice("auto", "burst", "gate", "stochastic")
+    soma = choice("auto", *RESETS)
+    leak = choice("strict", "drop")
+    filtered = choice("refuse", "burst")
+    trees = choice("balanced", "chain")
+    lines = choice("jtl", "ptl")
+    merge_window_ps = optional_number()
+    biasing = choice("rsfq", "ersfq")
+    chip_seed = whole_number(1)
+    noise_seed = whole_number(1)
+
     def __init__(
         self,
         spec: str | Path | SfqSpec | None = None,
         effects: str | Sequence[str] | None = None,
-        fidelity: str = "compiled",
         cells: str = "rsfqlib",
-        synapse: str = "auto",
-        soma: str = "auto",
-        leak: str = "strict",
-        filtered: str = "refuse",
-        trees: str = "balanced",
-        lines: str = "jtl",
         stagger_ps: float | str = 0.0,
-        merge_window_ps: float | str | None = None,
-        biasing: str = "rsfq",
-        chip_seed: int | str = 1,
-        noise_seed: int | str = 1,
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
         self.library: CellLibrary = load_library(str(cells))
-        self.synapse = one_of("synapse", synapse, ("auto", "burst", "gate", "stochastic"))
-        self.soma = one_of("soma", soma, ("auto", *RESETS))
-        self.leak = one_of("leak", leak, ("strict", "drop"))
-        self.filtered = one_of("filtered", filtered, ("refuse", "burst"))
-        self.trees = one_of("trees", trees, ("balanced", "chain"))
-        self.lines = one_of("lines", lines, ("jtl", "ptl"))
-        self.biasing = one_of("biasing", biasing, ("rsfq", "ersfq"))
-        self.fidelity = one_of("fidelity", fidelity, ("compiled", "reference"))
         if self.synapse == "auto":
             self.synapse = "burst" if self.spec.burst_max > 1 else "gate"
         if self.soma == "auto":
@@ -124,20 +118,15 @@ class Sfq(Chip):
         self.stagger_ps = 0.0 if str(stagger_ps) in ("0", "0.0") else positive(
             "stagger_ps", stagger_ps
         ) or 0.0  # fmt: skip
-        window = positive("merge_window_ps", merge_window_ps)
-        if window is not None:
+        if self.merge_window_ps is not None:
             for pair in (("a", "b"), ("b", "a")):
-                self.library = self.library.with_gap("MERGE", *pair, window)
-        for name, seed in (("chip_seed", chip_seed), ("noise_seed", noise_seed)):
-            if not str(seed).isdecimal():
-                raise ModelError(f"{name} must be a whole number >= 0, got {seed!r}")
-        self.chip_seed, self.noise_seed = int(chip_seed), int(noise_seed)
-        # What there is not is no effect.
-        absent = {
-            "stochastic": self.synapse != "stochastic",
-            "spread": not (self.spec.spread_cv or self.spec.weight_spread_uA),
-        }
-        self.effects = tuple(effect for effect in self.effects if not absent.get(effect))
+                self.library = self.library.with_gap("MERGE", *pair, self.merge_window_ps)
+
+    def absent_effects(self) -> set[str]:
+        """Chance and spread that options and numbers do not have; see :class:`Chip`."""
+        spread = self.spec.spread_cv or self.spec.weight_spread_uA
+        there = {"stochastic": self.synapse == "stochastic", "spread": spread}
+        return super().absent_effects() | {effect for effect, much in there.items() if not much}
 
     @property
     def settings(self) -> Settings:
@@ -209,10 +198,7 @@ class Sfq(Chip):
 
             transport = SfqTransport(self, translation, placement)
             return LockstepRun(translation.network, neurons, transport, placement.core_of)
-        if "arithmetic" not in self.effects:
-            raise ModelError(
-                "with the effect 'arithmetic' off, SFQ needs exact neurons: neurons=exact"
-            )
+        self.require_arithmetic()
         from hwmodels.chips.sfq.run import SfqRun
 
         return SfqRun(self, translation, placement)

@@ -16,52 +16,55 @@ from hwmodels.spec import Spec, quantity
 class SfqSpec(Spec):
     """The numbers of an SFQ-style chip; values and sources stand in TOML files."""
 
-    ps_per_ms: float = quantity("ps", "Time of the chip for one biological ms")
-    threshold_max: int = quantity("quanta", "Largest threshold of a soma")
-    burst_max: int = quantity("pulses", "Most pulses a synapse makes of one; 1: it only gates")
-    burst_ps: float = quantity("ps", "Least distance of the pulses of a burst")
+    ps_per_ms: float = quantity("ps", "Time of the chip for one biological ms", above=0)
+    threshold_max: int = quantity("quanta", "Largest threshold of a soma", above=0)
+    burst_max: int = quantity(
+        "pulses", "Most pulses a synapse makes of one; 1: it only gates", above=0
+    )
+    burst_ps: float = quantity("ps", "Least distance of the pulses of a burst", above=0)
     soma_leaks: int = quantity("", "1: somas are SQUID loops; 0: counters, which do not leak")
 
     weight_half_uA: float = quantity("uA", "Weight current at which a gate passes every second")
-    weight_grey_uA: float = quantity("uA", "Standard deviation of its threshold under noise")
-    weight_step_uA: float = quantity("uA", "Step of weight currents")
+    weight_grey_uA: float = quantity(
+        "uA", "Standard deviation of its threshold under noise", above=0
+    )
+    weight_step_uA: float = quantity("uA", "Step of weight currents", above=0)
     chance_min: float = quantity("", "Least chance above 0 that a weight current is set to")
     chance_max: float = quantity("", "Largest below 1")
     gate_ps: tuple = quantity("uA: ps", "Delay of S1 by weight current above I50 - 4 uA")
     gate_jitter_ps: float = quantity("ps", "Jitter of S1 in the grey zone")
     gate_clear_jitter_ps: float = quantity("ps", "Its jitter where it always passes")
 
-    soma_critical_uA: float = quantity("uA", "Critical current of a soma's threshold junction")
-    soma_coupling: float = quantity("", "Share of the loop current that reaches the junction")
+    soma_critical_uA: float = quantity(
+        "uA", "Critical current of a soma's threshold junction", above=0
+    )
+    soma_coupling: float = quantity(
+        "", "Share of the loop current that reaches the junction", above=0
+    )
     soma_offset_uA: float = quantity("uA", "Current beyond critical at which it flips")
-    soma_step_uA: float = quantity("uA", "Step of soma bias currents")
+    soma_step_uA: float = quantity("uA", "Step of soma bias currents", above=0)
     loop_pH: tuple = quantity("quanta: pH", "Loop inductance for thresholds up to so many")
-    leak_ps_min: float = quantity("ps", "Shortest time constant of a loop")
+    leak_ps_min: float = quantity("ps", "Shortest time constant of a loop", above=0)
     leak_ps_max: float = quantity("ps", "Longest one; slower leaks are none")
     soma_dead_ps: float = quantity("ps", "Shortest refractory time of a soma")
 
-    passive_ps_per_mm: float = quantity("ps/mm", "Time on a passive line")
+    passive_ps_per_mm: float = quantity("ps/mm", "Time on a passive line", above=0)
 
     spread_cv: float = quantity("", "Static spread of cell delays over a chip")
     weight_spread_uA: float = quantity("uA", "Static spread of weight and soma currents")
-    bias_factor: float = quantity("", "Bias current of all cells over its nominal value")
+    bias_factor: float = quantity("", "Bias current of all cells over its nominal value", above=0)
 
-    wiring_overhead: float = quantity("", "All junctions over those of the cells of a network")
+    wiring_overhead: float = quantity(
+        "", "All junctions over those of the cells of a network", above=0
+    )
     junctions_max: float = quantity("", "Junctions of a chip, wiring included")
-    junctions_per_mm2: float = quantity("1/mm2", "Junctions on an area of laid-out cells")
+    junctions_per_mm2: float = quantity("1/mm2", "Junctions on an area of laid-out cells", above=0)
     ersfq_GHz: float = quantity("GHz", "Clock that the bias of ERSFQ is made for")
-    cooling_factor: float = quantity("W/W", "Power at the wall for each W at 4 K")
+    cooling_factor: float = quantity("W/W", "Power at the wall for each W at 4 K", above=0)
     cautious_cooling_factor: float = quantity("W/W", "The same for a small cooler")
 
     def __post_init__(self) -> None:
-        for name in (
-            "ps_per_ms", "threshold_max", "burst_max", "burst_ps", "weight_grey_uA",
-            "weight_step_uA", "soma_critical_uA", "soma_coupling", "soma_step_uA", "leak_ps_min",
-            "passive_ps_per_mm", "wiring_overhead", "junctions_per_mm2", "bias_factor",
-            "cooling_factor",
-        ):  # fmt: skip
-            if not getattr(self, name) > 0:
-                raise ModelError(f"{self.name}: {name} must be > 0, got {getattr(self, name):g}")
+        super().__post_init__()
         if not 0 < self.chance_min < self.chance_max < 1:
             raise ModelError(
                 f"{self.name}: chance_min and chance_max must lie between 0 and 1 in this order, "

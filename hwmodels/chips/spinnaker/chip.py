@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,12 +23,11 @@ from hwmodels.chips.spinnaker.run import SpinnakerRun
 from hwmodels.chips.spinnaker.spec import SpinnakerSpec
 from hwmodels.chips.spinnaker.tables import table_sizes
 from hwmodels.chips.spinnaker.transport import SpinnakerTransport
-from hwmodels.errors import ModelError
 from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
 from hwmodels.network import Network
+from hwmodels.options import number, optional_number, whole_number
 from hwmodels.result import QUANTISATION, HardwareReport
-from hwmodels.spec import positive
 
 
 class Spinnaker(Chip):
@@ -66,35 +63,16 @@ class Spinnaker(Chip):
     specimen_option = "chip_seed"
     all_effects = ("time_step", "weight_precision", "arithmetic", "core_load", "fabric")
 
-    def __init__(
-        self,
-        spec: str | Path | SpinnakerSpec | None = None,
-        effects: str | Sequence[str] | None = None,
-        step_ms: float | str | None = None,
-        time_scale_factor: float | str = 1.0,
-        chip_seed: int | str = 1,
-        **changes: Any,
-    ) -> None:
-        super().__init__(spec, effects, **changes)
-        self.step_ms = positive("step_ms", step_ms)
-        if self.step_ms is None:
-            self.effects = tuple(effect for effect in self.effects if effect != "time_step")
-        scale = positive("time_scale_factor", time_scale_factor)
-        assert scale is not None
-        self.time_scale_factor = scale
-        if not str(chip_seed).isdecimal():
-            raise ModelError(f"chip_seed must be a whole number >= 0, got {chip_seed!r}")
-        self.chip_seed = int(chip_seed)
-        self._placed: tuple[Translation, Layout] | None = None
+    step_ms = optional_number()
+    time_scale_factor = number(1.0)
+    chip_seed = whole_number(1)
+    _placed: tuple[Translation, Layout] | None = None
 
     # A network in the machine's numbers
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network in the machine's precision; see :class:`hwmodels.chip.Chip`."""
-        counts: dict[str, int] = {}
-        if self.step_ms is not None and "time_step" in self.effects:
-            network, counts = network.on_grid(self.step_ms)
-        counts |= network.rounding()
+        network, counts = self.on_own_grid(network)
         check_dynamics(network)
         extended = check_delays(network, self.spec)
         if extended:
@@ -154,10 +132,7 @@ class Spinnaker(Chip):
         if neurons is not None:
             transport = SpinnakerTransport(self, translation, layout, placement)
             return LockstepRun(translation.network, neurons, transport, placement.core_of)
-        if "arithmetic" not in self.effects:
-            raise ModelError(
-                "with the effect 'arithmetic' off, SpiNNaker needs exact neurons: neurons=exact"
-            )
+        self.require_arithmetic()
         return SpinnakerRun(self, translation, layout)
 
     def conditions(self, network: Network, native: bool) -> Conditions:

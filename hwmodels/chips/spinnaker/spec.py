@@ -15,32 +15,32 @@ class SpinnakerSpec(Spec):
 
     boards: int = quantity("boards", "Boards of 48 chips: 1 with open edges, or threes that wrap")
     dead_links: tuple = quantity("chip: link", "Links that do not work, in both directions")
-    cores_per_chip: int = quantity("cores", "Cores of a chip")
+    cores_per_chip: int = quantity("cores", "Cores of a chip", least=1)
     system_cores: int = quantity("cores", "Cores of a chip that run no neurons (monitors)")
-    neurons_per_core: int = quantity("", "Neurons of a core at most")
-    table_entries: int = quantity("entries", "Multicast routing table of a chip")
+    neurons_per_core: int = quantity("", "Neurons of a core at most", least=1)
+    table_entries: int = quantity("entries", "Multicast routing table of a chip", least=1)
     sdram_bytes: int = quantity("B", "Memory of a chip that applications can use")
 
     weight_bits: int = quantity("bit", "Of a weight and of a slot of the ring buffer")
-    delay_steps: int = quantity("steps", "Slots of the ring buffer")
+    delay_steps: int = quantity("steps", "Slots of the ring buffer", least=1)
     delay_stages: int = quantity("", "Stages of a delay-extension core, each of so many steps")
     colour_bits: int = quantity("bit", "Of a key that carry the tick it was sent in")
-    queue_spikes: int = quantity("spikes", "Input queue of a core; one place stays empty")
+    queue_spikes: int = quantity("spikes", "Input queue of a core; one place stays empty", least=1)
     ring_buffer_sigma: float = quantity("", "Standard deviations that a slot leaves room for")
     planned_rate_Hz: float = quantity("Hz", "Rate of every source that a slot leaves room for")
-    synapse_tau_ms: float = quantity("ms", "Decay of the input of Izhikevich cells")
+    synapse_tau_ms: float = quantity("ms", "Decay of the input of Izhikevich cells", above=0)
     drop_late: int = quantity("", "1: what still waits when a tick begins is dropped")
     timer_spread_us: float = quantity("us", "Timers of the cores start within so much")
     send_backoff_us: float = quantity("us", "A core waits so long in each tick before it sends")
 
-    cpu_MHz: float = quantity("MHz", "Clock of the cores")
-    router_MHz: float = quantity("MHz", "Clock of the routers")
-    router_pipeline: int = quantity("cycles", "From entry to the router's end")
+    cpu_MHz: float = quantity("MHz", "Clock of the cores", above=0)
+    router_MHz: float = quantity("MHz", "Clock of the routers", above=0)
+    router_pipeline: int = quantity("cycles", "From entry to the router's end", least=1)
     router_wait_code: int = quantity("", "Wait before a blocked packet is dropped, an 8-bit float")
-    link_ns: float = quantity("ns", "A packet on a link within a board")
-    board_link_ns: float = quantity("ns", "A packet on a link between boards")
-    link_output_packets: int = quantity("packets", "Output buffer of a link")
-    link_input_packets: int = quantity("packets", "Input buffer of a link")
+    link_ns: float = quantity("ns", "A packet on a link within a board", above=0)
+    board_link_ns: float = quantity("ns", "A packet on a link between boards", above=0)
+    link_output_packets: int = quantity("packets", "Output buffer of a link", least=1)
+    link_input_packets: int = quantity("packets", "Input buffer of a link", least=1)
     time_phase_us: float = quantity("us", "Packets are killed after two of these; 0: never")
 
     lif_curr_cycles: float = quantity("cycles", "Update of a current-based neuron")
@@ -73,15 +73,7 @@ class SpinnakerSpec(Spec):
     board_W: float = quantity("W", "Power of a board beside its chips")
 
     def __post_init__(self) -> None:
-        for name in (
-            "cores_per_chip", "neurons_per_core", "table_entries", "delay_steps", "queue_spikes",
-            "router_pipeline", "link_output_packets", "link_input_packets",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
-        for name in ("cpu_MHz", "router_MHz", "link_ns", "board_link_ns", "synapse_tau_ms"):
-            if not getattr(self, name) > 0:
-                raise ModelError(f"{self.name}: {name} must be > 0, got {getattr(self, name):g}")
+        super().__post_init__()
         if self.application_cores < 1:
             raise ModelError(
                 f"{self.name}: system_cores must be < cores_per_chip ({self.cores_per_chip}), got "

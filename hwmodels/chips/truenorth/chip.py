@@ -13,15 +13,16 @@ from hwmodels.chips.truenorth.configuration import Configuration, Settings
 from hwmodels.chips.truenorth.layout import Layout
 from hwmodels.chips.truenorth.neurons import CellNeurons, Crossbars
 from hwmodels.chips.truenorth.run import TrueNorthRun
-from hwmodels.chips.truenorth.spec import NUMBER_FORMATS, TrueNorthSpec
+from hwmodels.chips.truenorth.spec import TrueNorthSpec
 from hwmodels.chips.truenorth.translation import retranslate, translate
 from hwmodels.chips.truenorth.transport import Fabric
-from hwmodels.errors import ModelError, UnsupportedError
+from hwmodels.errors import ModelError
 from hwmodels.fabric.multicore import FIDELITIES
 from hwmodels.mapping import Axons, Placement
 from hwmodels.network import Network
+from hwmodels.options import choice, optional_number, whole_number
 from hwmodels.result import HardwareReport
-from hwmodels.spec import one_of, positive
+from hwmodels.spec import whole
 
 
 class TrueNorth(Chip):
@@ -68,30 +69,22 @@ class TrueNorth(Chip):
         "time_step", "weight_precision", "arithmetic", "fan_in", "fan_out", "fabric",
     )  # fmt: skip
 
+    fidelity = choice(*FIDELITIES)
+    step_ms = optional_number()
+    leak = choice("nearest", "stochastic")
+    synapses = choice("at_once", "centred")
+    overflow = choice("merge", "refuse")
+    counters = whole_number(16, least=1)
+
     def __init__(
         self,
         spec: str | Path | TrueNorthSpec | None = None,
         effects: str | Sequence[str] | None = None,
-        fidelity: str = "compiled",
-        step_ms: float | str | None = None,
-        leak: str = "nearest",
-        synapses: str = "at_once",
-        overflow: str = "merge",
-        counters: int | str = 16,
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
-        self.fidelity = one_of("fidelity", fidelity, FIDELITIES)
-        self.step_ms = positive("step_ms", step_ms)
-        self.leak = one_of("leak", leak, ("nearest", "stochastic"))
-        self.synapses = one_of("synapses", synapses, ("at_once", "centred"))
-        self.overflow = one_of("overflow", overflow, ("merge", "refuse"))
         most = self.spec.leak_max + 2  # the leak of counter j is 1 - j
-        if not (str(counters).isdecimal() and 1 <= int(counters) <= most):
-            raise ModelError(f"counters must be a whole number from 1 to {most}, got {counters!r}")
-        self.counters = min(int(counters), self.spec.neurons_per_core)
-        if self.step_ms is None:
-            self.effects = tuple(effect for effect in self.effects if effect != "time_step")
+        self.counters = min(whole("counters", self.counters, 1, most), self.spec.neurons_per_core)
         self._latest: Translation | None = None
 
     @property
@@ -108,7 +101,7 @@ class TrueNorth(Chip):
         """See :class:`hwmodels.chip.Chip`; a packet that is late changes what is computed."""
         if "fabric" in self.effects:
             return None
-        names = (*NUMBER_FORMATS, "axons_per_core", "neurons_per_core", "columns", "rows")
+        names = ("axons_per_core", "neurons_per_core", "columns", "rows")
         return {
             "effects": list(self.effects),
             "step_ms": self.step_ms,
@@ -116,14 +109,13 @@ class TrueNorth(Chip):
             "synapses": self.synapses,
             "overflow": self.overflow,
             "counters": self.counters,
+            **self.spec.number_formats(),
             **{name: getattr(self.spec, name) for name in names},
         }
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
         """The network as the chip has it; see :class:`hwmodels.chip.Chip`."""
-        counts: Mapping[str, int] = {}
-        if self.step_ms is not None and "time_step" in self.effects:
-            network, counts = network.on_grid(self.step_ms)
+        network, counts = self.on_own_grid(network)
         if since is None:
             translation = translate(network, self._settings)
         else:
@@ -181,12 +173,10 @@ class TrueNorth(Chip):
         configuration: Any = translation.formats
         network, spec = translation.network, self.spec
         computer: Crossbars | Neurons
+        if neurons is None:
+            self.require_arithmetic()
         if neurons is not None:
             computer = neurons
-        elif "arithmetic" not in self.effects:
-            raise UnsupportedError(
-                "with the effect 'arithmetic' off, TrueNorth needs exact neurons: neurons=exact"
-            )
         elif {"weight_precision", "fan_in", "fan_out", "fabric"} <= set(self.effects):
             computer = Crossbars(spec, network, configuration)
         else:
@@ -203,10 +193,7 @@ class TrueNorth(Chip):
         spec, configuration = self.spec, translation.formats
         assert isinstance(configuration, Configuration)
         layout = configuration.layout
-        return HardwareReport(
-            chip=self.name,
-            spec=spec.name,
-            effects=self.effects,
+        return self.hardware_report(
             fidelity=fabric.fidelity,
             mesh=spec.mesh,
             packets=fabric.packets,
@@ -216,7 +203,6 @@ class TrueNorth(Chip):
             step_ps=np.array(fabric.step_ps[: steps + 1], dtype=np.int64),
             step_ms=translation.network.timestep_ms,
             sources={
-                "specification": spec.note,
                 "energy": f"of whole chips at {spec.supply_V:g} V, used or not; "
                 "the fit less row reads and hops, which are counted on their own",
                 "timing": "of cores and routers is not published; it decides only which packets "

@@ -5,82 +5,80 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwmodels.errors import ModelError
-from hwmodels.spec import Spec, quantity
-
-#: The fields that decide what is computed; all others decide where, how fast and at what cost.
-NUMBER_FORMATS = (
-    "axon_types", "value_bits", "potential_bits", "threshold_bits", "leak_bits", "draw_bits",
-    "delay_ticks_max", "scheduler_slots", "prng_seed",
-)  # fmt: skip
+from hwmodels.spec import RESOLUTION_NS, Spec, quantity
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrueNorthSpec(Spec):
     """The numbers of a TrueNorth-style chip; values and sources stand in the TOML files."""
 
-    columns: int = quantity("cores", "Cores of a chip from west to east, each with its own router")
-    rows: int = quantity("cores", "Cores of a chip from south to north")
-    chip_columns: int = quantity("chips", "Chips of the board from west to east")
-    chip_rows: int = quantity("chips", "Chips of the board from south to north")
+    columns: int = quantity(
+        "cores", "Cores of a chip from west to east, each with its own router", least=1
+    )
+    rows: int = quantity("cores", "Cores of a chip from south to north", least=1)
+    chip_columns: int = quantity("chips", "Chips of the board from west to east", least=1)
+    chip_rows: int = quantity("chips", "Chips of the board from south to north", least=1)
     reach_cores: int = quantity("cores", "Farthest that a packet can go in each direction")
-    axons_per_core: int = quantity("", "Inputs of a crossbar")
-    neurons_per_core: int = quantity("", "Outputs of a crossbar, each with one destination axon")
+    axons_per_core: int = quantity("", "Inputs of a crossbar", least=1)
+    neurons_per_core: int = quantity(
+        "", "Outputs of a crossbar, each with one destination axon", least=1
+    )
 
-    axon_types: int = quantity("", "Types an axon can have; a neuron has a value for each")
-    value_bits: int = quantity("bit", "Of a synaptic value, with its sign")
-    potential_bits: int = quantity("bit", "Of the potential, with its sign; it saturates")
-    threshold_bits: int = quantity("bit", "Of both thresholds and the reset value")
-    leak_bits: int = quantity("bit", "Of the leak, with its sign")
-    draw_bits: int = quantity("bit", "Of a random draw")
-    prng_seed: int = quantity("", "Start of the cores' shift registers")
-    scheduler_slots: int = quantity("ticks", "Ticks a scheduler tells apart")
-    delay_ticks_max: int = quantity("ticks", "Longest delay a neuron can give its spike")
+    axon_types: int = quantity(
+        "", "Types an axon can have; a neuron has a value for each", computes=True, least=1, most=4
+    )
+    value_bits: int = quantity(
+        "bit", "Of a synaptic value, with its sign", computes=True, least=1, most=16
+    )
+    potential_bits: int = quantity(
+        "bit", "Of the potential, with its sign; it saturates", computes=True, most=31
+    )
+    threshold_bits: int = quantity("bit", "Of both thresholds and the reset value", computes=True)
+    leak_bits: int = quantity("bit", "Of the leak, with its sign", computes=True, most=16)
+    draw_bits: int = quantity("bit", "Of a random draw", computes=True, most=16)
+    prng_seed: int = quantity("", "Start of the cores' shift registers", computes=True)
+    scheduler_slots: int = quantity(
+        "ticks", "Ticks a scheduler tells apart", computes=True, least=1
+    )
+    delay_ticks_max: int = quantity(
+        "ticks", "Longest delay a neuron can give its spike", computes=True, least=1
+    )
 
-    tick_us: float = quantity("us", "Global tick; shorter is faster than real time")
+    tick_us: float = quantity("us", "Global tick; shorter is faster than real time", above=0)
     core_start_ns: float = quantity("ns", "Of a core's work in a tick, before its first neuron")
     neuron_ns: float = quantity("ns", "Reading a neuron's row, leak, threshold and write-back")
     event_ns: float = quantity("ns", "One active synapse of one spike")
-    hop_ns: float = quantity("ns", "Router and link to a neighbour")
-    link_cycle_ns: float = quantity("ns", "How long a packet occupies a link")
-    chip_hop_ns: float = quantity("ns", "Link from a core to that of the next chip")
+    hop_ns: float = quantity("ns", "Router and link to a neighbour", least=RESOLUTION_NS)
+    link_cycle_ns: float = quantity("ns", "How long a packet occupies a link", least=RESOLUTION_NS)
+    chip_hop_ns: float = quantity(
+        "ns", "Link from a core to that of the next chip", least=RESOLUTION_NS
+    )
     accept_ns: float = quantity("ns", "Writing a packet into the scheduler")
     edge_ns: float = quantity("ns", "Between two packets that enter the chip at its edge")
-    link_buffer_packets: int = quantity("packets", "FIFO of each router port")
-    core_buffer_packets: int = quantity("packets", "FIFO in front of a scheduler")
-    credit_ns: float = quantity("ns", "Until a freed FIFO place is usable")
+    link_buffer_packets: int = quantity("packets", "FIFO of each router port", least=1)
+    core_buffer_packets: int = quantity("packets", "FIFO in front of a scheduler", least=1)
+    credit_ns: float = quantity("ns", "Until a freed FIFO place is usable", least=RESOLUTION_NS)
     host_column: int = quantity("", "Column of the router where the spikes of sources enter")
     host_row: int = quantity("", "Its row")
 
-    supply_V: float = quantity("V", "Supply")
+    supply_V: float = quantity("V", "Supply", above=0)
     base_mW: float = quantity("mW", "Fit: power of a chip without events, at 1 kHz ticks")
     event_pJ: float = quantity("pJ", "Fit: all-in energy of a synaptic event in the benchmark")
-    fit_V: float = quantity("V", "Fit: supply at which these two hold")
+    fit_V: float = quantity("V", "Fit: supply at which these two hold", above=0)
     fit_exponent: float = quantity("", "Fit: power of the supply that scales them")
     row_pJ: float = quantity("pJ", "Reading a neuron's row once a tick, part of the base")
     hop_pJ: float = quantity("pJ", "A packet over one hop, part of the benchmark's event energy")
-    wire_V: float = quantity("V", "Supply at which row and hop hold; they go with its square")
+    wire_V: float = quantity(
+        "V", "Supply at which row and hop hold; they go with its square", above=0
+    )
     edge_pJ: float = quantity("pJ", "A packet over a chip's edge (1.8 V), not in the fit")
     benchmark_hops: float = quantity("hops", "Mean path of a packet in the fitted benchmark")
-    benchmark_synapses: int = quantity("", "Synaptic events of a packet in the fitted benchmark")
+    benchmark_synapses: int = quantity(
+        "", "Synaptic events of a packet in the fitted benchmark", least=1
+    )
 
     def __post_init__(self) -> None:
-        for name in (
-            "columns", "rows", "chip_columns", "chip_rows", "axons_per_core",
-            "neurons_per_core", "axon_types", "value_bits",
-            "scheduler_slots", "delay_ticks_max", "link_buffer_packets", "core_buffer_packets",
-            "benchmark_synapses",
-        ):  # fmt: skip
-            if getattr(self, name) < 1:
-                raise ModelError(f"{self.name}: {name} must be >= 1, got {getattr(self, name)}")
-        for name, most in (
-            ("axon_types", 4), ("potential_bits", 31), ("value_bits", 16), ("leak_bits", 16),
-            ("draw_bits", 16),
-        ):  # fmt: skip
-            if getattr(self, name) > most:
-                raise ModelError(
-                    f"{self.name}: {name} must be <= {most}, what the tables of the model hold, "
-                    f"got {getattr(self, name)}"
-                )
+        super().__post_init__()
         if self.threshold_bits >= self.potential_bits:
             raise ModelError(
                 f"{self.name}: threshold_bits must be below potential_bits, or nothing could "
@@ -92,15 +90,6 @@ class TrueNorthSpec(Spec):
                 f"read before it is used again, got {self.delay_ticks_max} of "
                 f"{self.scheduler_slots}"
             )
-        for name in ("tick_us", "supply_V", "fit_V", "wire_V"):
-            if not getattr(self, name) > 0:
-                raise ModelError(f"{self.name}: {name} must be > 0, got {getattr(self, name):g}")
-        for name in ("hop_ns", "link_cycle_ns", "chip_hop_ns", "credit_ns"):
-            if getattr(self, name) < 0.001:
-                raise ModelError(
-                    f"{self.name}: {name} must be >= 0.001 ns, the resolution of the model, "
-                    f"got {getattr(self, name):g}"
-                )
         columns, rows = self.mesh
         if max(columns, rows) - 1 > self.reach_cores:
             raise ModelError(

@@ -32,7 +32,7 @@ from hwmodels.result import QUANTISATION
 def translate(network: Network, settings: Settings) -> Translation:
     """A network as the chip has it; see :meth:`hwmodels.chip.Chip.translate`."""
     configuration = Configuration()
-    counts = network.rounding()
+    counts: dict[str, int] = {}
     effect, wait, one_state = _effects(network, settings)
     pairs = gather_pairs(network, effect, wait, one_state, settings.spec.delay_ticks_max)
     configuration.pairs = pairs
@@ -75,7 +75,7 @@ def retranslate(network: Network, since: Translation, settings: Settings) -> Tra
         old, events = configuration.layout, count_events(configuration)
         events = np.concatenate([events, old.axon_events[len(events) :]])
         configuration.layout = replace(old, axon_events=events)
-    return _finish(network, settings, configuration, effect, network.rounding())
+    return _finish(network, settings, configuration, effect, {})
 
 
 def _effects(
