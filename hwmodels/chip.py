@@ -166,6 +166,39 @@ class SummingNeurons(Neurons, Protocol):
         ...
 
 
+@runtime_checkable
+class LearningNeurons(Neurons, Protocol):
+    """Neurons that change the weights of some projections."""
+
+    def weights(self) -> dict[str, NDArray[np.float64]]:
+        """Weights of the projections that learn as they are now, in PyNN's unit, by name."""
+        ...
+
+
+@runtime_checkable
+class TaughtNeurons(LearningNeurons, Protocol):
+    """Neurons that learn when spikes reach a synapse, which is before these act on a cell."""
+
+    @property
+    def learning(self) -> Sequence[int]:
+        """Projections that learn; :meth:`step` is given no arrivals of theirs."""
+        ...
+
+    def learn(
+        self, step: int, sent: Mapping[int, Sequence[tuple[NDArray[np.int64], NDArray[np.int64]]]]
+    ) -> None:
+        """Take the spikes of a step after it is computed, and change weights.
+
+        Parameters
+        ----------
+        step : int
+        sent : mapping of int to sequence of (int64 array, int64 array)
+            By projection: synapses whose spikes were sent in this step, or left the fabric in it,
+            and the steps in which they are to act.
+        """
+        ...
+
+
 class Transport(Protocol):
     """The fabric of a chip between the firing of a cell and the arrival at its targets.
 

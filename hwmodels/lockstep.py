@@ -27,9 +27,11 @@ from hwmodels.chip import (
     NEVER,
     Arrivals,
     Chip,
+    LearningNeurons,
     Neurons,
     Progress,
     SummingNeurons,
+    TaughtNeurons,
     Transit,
     Translation,
     Transport,
@@ -82,6 +84,11 @@ class LockstepRun:
         self._stimulus_steps, self._stimulus_cells = stimulus_events(network)
         #: The input of neurons that take sums; then the lines hold only what a packet delayed.
         self._sums = self._make_sums()
+        #: Spikes of this step to synapses that the neurons teach, by projection.
+        teaching = neurons.learning if isinstance(neurons, TaughtNeurons) else ()
+        self._taught: dict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {
+            k: [] for k in teaching
+        }
         self._late = self._lost = self._too_late = 0
         #: Synapses whose packets are under way, by (step sent, source and core), and then by
         #: which one it is of packets that a cell spiking more than once sent there.
@@ -110,6 +117,9 @@ class LockstepRun:
                 transit = self._without_gone(step, transit)
             if len(fired):
                 self._emit(step, fired, transit)
+            if self._taught:
+                cast(TaughtNeurons, self._neurons).learn(step, self._taught)
+                self._taught = {k: [] for k in self._taught}
             self._recorder.samples(step, self._neurons.sample)
             if progress is not None and step % 100 == 0:
                 progress(step)
@@ -198,9 +208,16 @@ class LockstepRun:
                 synapses = line.rows(cells)
                 due = step + line.delays[synapses]
                 if transit is not None:
-                    copies = np.repeat(_copies(cells), line.lengths(cells))
-                    synapses, due = self._sort_out(step, k, synapses, due, copies, transit)
-                line.push(synapses, due)
+                    number = np.repeat(copies(cells), line.lengths(cells))
+                    synapses, due = self._sort_out(step, k, synapses, due, number, transit)
+                self._push(k, synapses, due)
+
+    def _push(self, k: int, synapses: NDArray[np.int64], due: NDArray[np.int64]) -> None:
+        """Let synapses act at the steps given, keeping their order."""
+        if k in self._taught:
+            self._taught[k].append((synapses, due))
+        else:
+            self._lines[k].push(synapses, due)
 
     def _sort_out(
         self,
@@ -208,22 +225,22 @@ class LockstepRun:
         k: int,
         synapses: NDArray[np.int64],
         due: NDArray[np.int64],
-        copies: NDArray[np.int64],
+        number: NDArray[np.int64],
         transit: Transit,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Take out the synapses whose packet is lost or held, and put off those delayed.
 
         Packets of one cell to one core in one step are alike, so it does not matter which of
-        them meets which fate, only that each has its own: ``copies`` numbers them.
+        them meets which fate, only that each has its own, by ``number``.
         """
         projection = self._lines[k].projection
         offsets = self._network.offsets
         sources = projection.source[synapses] + offsets[projection.pre]
         cores = self._core_of[projection.target[synapses] + offsets[projection.post]]
         plain = sources << 32 | cores
-        keys = _with_copy(plain, copies)
+        keys = _with_copy(plain, number)
         troubled = np.concatenate([_keys(p) for p in (transit.delayed, transit.held, transit.lost)])
-        troubled = _with_copy(troubled, _copies(troubled))
+        troubled = _with_copy(troubled, copies(troubled))
         edges = np.cumsum([len(transit.delayed), len(transit.held)])
         delayed_keys, held_keys, lost_keys = np.split(troubled, edges)
 
@@ -240,7 +257,7 @@ class LockstepRun:
             chosen = held & (keys == key)
             any_of = int(np.argmax(chosen))
             alike = self._held.setdefault((step, int(plain[any_of])), {})
-            alike.setdefault(int(copies[any_of]), []).append((k, synapses[chosen], due[chosen]))
+            alike.setdefault(int(number[any_of]), []).append((k, synapses[chosen], due[chosen]))
         acting = ~(lost | held) & (due != NEVER)
         return synapses[acting], due[acting]
 
@@ -261,7 +278,7 @@ class LockstepRun:
                 continue
             for k, synapses, due in packets.pop(min(packets)):
                 acts = self._put_off(sent, due, np.full(len(due), step - sent))
-                self._lines[k].push(synapses[acts != NEVER], acts[acts != NEVER])
+                self._push(k, synapses[acts != NEVER], acts[acts != NEVER])
             if not packets:
                 del self._held[sent, key]
 
@@ -304,7 +321,7 @@ class LockstepRun:
             "synaptic events under way at the end": under_way,
         }
         counts = {**translation.counts, **self._neurons.counts(), **hardware.counts, **late}
-        return self._recorder.result(
+        result = self._recorder.result(
             engine,
             self._network,
             steps,
@@ -312,6 +329,8 @@ class LockstepRun:
             host_seconds=host_seconds,
             hardware=hardware,
         )
+        own = self._neurons
+        return replace(result, weights=own.weights() if isinstance(own, LearningNeurons) else {})
 
 
 class SteppedChip(Chip):
@@ -422,15 +441,15 @@ def _keys(packets: NDArray) -> NDArray[np.int64]:
     return packets["source"].astype(np.int64) << 32 | packets["destination_core"]
 
 
-def _copies(values: NDArray) -> NDArray[np.int64]:
+def copies(values: NDArray) -> NDArray[np.int64]:
     """Which one of its equals each value is, from 0 in their order."""
     order = np.argsort(values, kind="stable")
     in_order = values[order]
-    copies = np.empty(len(values), dtype=np.int64)
-    copies[order] = np.arange(len(values)) - np.searchsorted(in_order, in_order)
-    return copies
+    number = np.empty(len(values), dtype=np.int64)
+    number[order] = np.arange(len(values)) - np.searchsorted(in_order, in_order)
+    return number
 
 
-def _with_copy(keys: NDArray[np.int64], copies: NDArray[np.int64]) -> NDArray[np.int64]:
+def _with_copy(keys: NDArray[np.int64], number: NDArray[np.int64]) -> NDArray[np.int64]:
     """Keys of packets that tell equal ones apart; a core's number has 20 bits of its 32."""
-    return keys | copies << 20
+    return keys | number << 20

@@ -4,7 +4,7 @@ In: a :class:`~hwmodels.network.Network`. Out: a :class:`~hwmodels.result.Result
 the neurons (:mod:`cosim.engines.cells`) and the synapses; this module builds its objects from
 arrays and calls them step by step itself. That gives what Brian2's own ``run`` does not: spikes
 stamped on NEST's grid, source spikes at time 0 and twice at one time, cheap repeated runs, and
-neurons that can be advanced in lock-step with a hardware fabric (:class:`Brian2Neurons`).
+neurons that can be advanced in lock-step with a hardware fabric (:mod:`cosim.engines.exact`).
 
 Step 0 only emits source spikes and takes samples; neurons move from step 1 on.
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from cosim.engines import Progress
 from cosim.engines.cells import CellModel, cell_model
 from cosim.engines.plasticity import LearningPathway
-from hwmodels.chip import Arrivals
 from hwmodels.currents import CurrentSchedule
 from hwmodels.errors import ModelError
 from hwmodels.network import (
@@ -70,7 +69,7 @@ class Brian2Engine:
 
     def start(self, network: Network) -> Brian2Simulation:
         """Build all Brian2 objects of a network."""
-        _choose_code_generation(self.codegen)
+        choose_code_generation(self.codegen)
         return Brian2Simulation(network)
 
 
@@ -106,7 +105,7 @@ class Brian2Simulation:
             for population, sources in self._stimuli.pop(step, ()):
                 fired[population] = sources
             for pathway in pathways:
-                pathway.run(fired)
+                pathway.run(step, fired)
             for population, spiking in fired.items():
                 recorder.spikes(step, population, spiking)
             recorder.samples(step, cells.sample)
@@ -307,69 +306,13 @@ class _Pathway:
         if before.delay_ms is not projection.delay_ms:
             self._pathway.initialise_queue()
 
-    def run(self, fired: Mapping[int, NDArray[np.int32]]) -> None:
-        """Queue the spikes of this step and apply the input that is due."""
+    def run(self, step: int, fired: Mapping[int, NDArray[np.int32]]) -> None:
+        """Queue the spikes of a step and apply the input that is due."""
         if self._synapses is None:
             return
         if self.pre in fired:
             self._pathway.queue.push(fired[self.pre])
         self._deliver()
-
-
-class Brian2Neurons:
-    """Exact neurons for a hardware fabric: Brian2's cells, input summed as Brian2 sums it.
-
-    Implements :class:`hwmodels.chip.Neurons`.
-    """
-
-    def __init__(self, network: Network, codegen: str = "auto") -> None:
-        _choose_code_generation(codegen)
-        self._cells = Brian2Cells(network)
-        self._network = network
-
-    def step(self, step: int, arrivals: Sequence[Arrivals]) -> NDArray[np.int64]:
-        """Advance to time ``step`` and return who fires (global cell numbers)."""
-        for arrival in arrivals:
-            if self._model(arrival).jump:
-                self._add(arrival)
-        fired = self._cells.advance(step) if step > 0 else {}
-        for arrival in arrivals:
-            if not self._model(arrival).jump:
-                self._add(arrival)
-        offsets = self._network.offsets
-        if not fired:
-            return np.empty(0, dtype=np.int64)
-        return np.concatenate([cells + offsets[index] for index, cells in fired.items()])
-
-    def _model(self, arrival: Arrivals) -> CellModel:
-        return self._cells.groups[self._network.projections[arrival.projection].post].model
-
-    def _add(self, arrival: Arrivals) -> None:
-        projection = self._network.projections[arrival.projection]
-        group = self._cells.groups[projection.post]
-        target = projection.target[arrival.synapses]
-        contribution = projection.weight[arrival.synapses]
-        gain = group.model.gain.get(projection.receptor)
-        if gain:
-            contribution = contribution * group.arrays[gain][target]
-        np.add.at(group.arrays[group.model.receptors[projection.receptor]], target, contribution)
-
-    def active(self) -> None:
-        """All cells are computed in every step."""
-        return None
-
-    def sample(self, population: int, variable: str, cells: NDArray[np.int32]) -> NDArray:
-        """A state variable of some cells, in PyNN's units."""
-        return self._cells.sample(population, variable, cells)
-
-    def update(self, network: Network) -> None:
-        """Take over what changed between two runs."""
-        self._cells.update(network)
-        self._network = network
-
-    def counts(self) -> Mapping[str, int]:
-        """Floating-point neurons clip nothing."""
-        return {}
 
 
 def _spike_source(size: int, clock: brian2.Clock) -> brian2.SpikeGeneratorGroup:
@@ -410,7 +353,7 @@ def _code_generation(target: str) -> Iterator[None]:
 _announced = False
 
 
-def _choose_code_generation(codegen: str) -> None:
+def choose_code_generation(codegen: str) -> None:
     """Set Brian2's code generation for this process."""
     global _announced
     # Brian2 warns of objects outside a Network of its own; ours are stepped by this module. What

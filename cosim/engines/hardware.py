@@ -133,7 +133,7 @@ class HardwareEngine:
         if self._trace is not None:
             return ReplayedNeurons(translation.network, self._trace, self._activity)
         if self.computed_by == "exact":
-            from cosim.engines.brian2 import Brian2Neurons
+            from cosim.engines.exact import Brian2Neurons
 
             return Brian2Neurons(translation.network)
         return None
@@ -166,10 +166,10 @@ def _check_dynamics(engine: HardwareEngine, network: Network) -> None:
                 f"projection {projection.label!r}: {engine.name} does not compute {kind!r} "
                 "synapses; use StaticSynapse, or a chip that learns (neurocorex)"
             )
-        if engine.computed_by != "chip":
+        if engine.computed_by == "replay":
             raise UnsupportedError(
-                f"projection {projection.label!r}: {engine.name} learns in its own arithmetic "
-                "alone; run with neurons=chip and the effect arithmetic, or use StaticSynapse"
+                f"projection {projection.label!r}: spikes that are replayed teach nothing; run in "
+                "closed loop (neurons=chip or neurons=exact), or use StaticSynapse"
             )
 
 

@@ -9,6 +9,9 @@ the delay later, a postsynaptic one ``f`` of it::
     pre arrives:   w = w - A_minus w_max sum over post arrivals before it of exp(-dt / tau_minus)
 
 kept within ``w_min`` and ``w_max`` after each. Arrivals in one step are no pair.
+
+On a chip with exact neurons its fabric says when each spike's input is due, and the spike was at
+the synapse as long before as its dendrite is long (at once, where it came too late for that).
 """
 
 from __future__ import annotations
@@ -21,9 +24,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import UnsupportedError
+from hwmodels.lockstep import copies
 from hwmodels.network import STDP_PAIR, STDP_PAIR_PARAMETERS, Network, Projection, to_delay_steps
 
 _Synapses = NDArray[np.int64]
+#: Synapses, and the weights with which spikes act on them.
+Carried = tuple[_Synapses, NDArray[np.float64]]
 
 
 class LearningPathway:
@@ -61,10 +67,9 @@ class LearningPathway:
         ).astype(np.int64)
         #: Traces of arrivals at each synapse, as they were at a step of its own.
         self._pre, self._post = _Trace(n), _Trace(n)
-        self._pre_due: dict[int, list[_Synapses]] = defaultdict(list)
         self._post_due: dict[int, list[_Synapses]] = defaultdict(list)
-        self._input_due: dict[int, list[tuple[_Synapses, NDArray[np.float64]]]] = defaultdict(list)
-        self._step = -1
+        self._pre_due: dict[int, list[tuple[_Synapses, NDArray[np.int64]]]] = defaultdict(list)
+        self._input_due: dict[int, list[Carried]] = defaultdict(list)
         self._set_delays()
 
     def _set_delays(self) -> None:
@@ -72,10 +77,7 @@ class LearningPathway:
         fraction = p.dynamics.parameters.get("dendritic_delay_fraction", np.array(1.0))
         steps = to_delay_steps(p.delay_ms, self._timestep_ms)
         self._dendrite = np.rint(steps * np.broadcast_to(fraction, steps.shape)).astype(np.int64)
-        self._axon = steps - self._dendrite
-        # A voltage jump is applied by the next update, which takes it to its own time.
-        early = int(self._target is not None and self._target.model.jump)
-        self._rest = np.maximum(self._dendrite - early, 0)
+        self._delay = steps
 
     def update(self, projection: Projection) -> None:
         """Take over what the script changed between two runs; what was learned stays otherwise."""
@@ -85,36 +87,67 @@ class LearningPathway:
         if before.delay_ms is not projection.delay_ms or before.dynamics is not projection.dynamics:
             self._set_delays()
 
-    def run(self, fired: Mapping[int, NDArray[np.int32]]) -> None:
-        """Queue the spikes of this step, learn from those that arrive, and apply what is due."""
-        self._step += 1
-        if self._target is None or not len(self.weight):
-            return
-        step, p = self._step, self._projection
+    @property
+    def jumps(self) -> bool:
+        """Input is a voltage jump, which the next update takes to its own time."""
+        return self._target is not None and self._target.model.jump
+
+    def run(self, step: int, fired: Mapping[int, NDArray[np.int32]]) -> None:
+        """Queue the spikes of a step, learn from those that arrive, and apply what is due."""
+        p = self._projection
         for synapses in _reached(fired.get(p.pre), p.indptr, self._by_source):
-            _queue(self._pre_due, step, synapses, self._axon)
-        for synapses in _reached(fired.get(p.post), self._target_start, self._by_target):
+            self.send(step, synapses, step + self._delay[synapses])
+        for carried in self.learn(step, fired.get(p.post)):
+            self.apply(carried)
+
+    def send(self, step: int, synapses: _Synapses, due: NDArray[np.int64]) -> None:
+        """Let spikes reach synapses, now or later, whose input is due at steps given."""
+        if self._target is None:
+            return
+        arrival = np.maximum(due - self._dendrite[synapses], step)
+        number = copies(synapses)  # two spikes of a cell at one time follow each other
+        for copy in range(int(number.max(initial=-1)) + 1):
+            for at in np.unique(arrival[number == copy]).tolist():
+                here = (number == copy) & (arrival == at)
+                self._pre_due[at].append((synapses[here], due[here]))
+
+    def learn(self, step: int, returning: NDArray[np.int32] | None) -> list[Carried]:
+        """Change weights by what reaches the synapses in a step, given the targets that fire.
+
+        Returns
+        -------
+        list of (int64 array, float64 array)
+            Input that is to be applied now: synapses, and the weights their spikes carry.
+        """
+        if self._target is None or not len(self.weight):
+            return []
+        for synapses in _reached(returning, self._target_start, self._by_target):
             _queue(self._post_due, step, synapses, self._dendrite)
         arrived, returned = self._pre_due.pop(step, []), self._post_due.pop(step, [])
         if arrived or returned:
-            self._learn(arrived, returned)
-        for synapses, carried in self._input_due.pop(step, ()):
-            self._apply(synapses, carried)
+            self._pair(step, arrived, returned)
+        return self._input_due.pop(step, [])
 
-    def _learn(self, arrived: list[_Synapses], returned: list[_Synapses]) -> None:
-        step, parameters = self._step, self._projection.dynamics.parameters
+    def _pair(
+        self,
+        step: int,
+        arrived: list[tuple[_Synapses, NDArray[np.int64]]],
+        returned: list[_Synapses],
+    ) -> None:
+        parameters = self._projection.dynamics.parameters
         rule = {name: float(parameters[name]) for name in STDP_PAIR_PARAMETERS}
         per_step = {k: self._timestep_ms / rule[f"tau_{k}"] for k in ("plus", "minus")}
         for synapses in returned:
             self._change(synapses, rule["A_plus"], self._pre.at(synapses, step, per_step["plus"]))
-        for synapses in arrived:
+        for synapses, due in arrived:
             depressed = self._post.at(synapses, step, per_step["minus"])
             self._change(synapses, -rule["A_minus"], depressed)
             carried = self.weight[synapses]
-            for rest in np.unique(self._rest[synapses]).tolist():
-                here = self._rest[synapses] == rest
-                self._input_due[step + rest].append((synapses[here], carried[here]))
-        for synapses in arrived:
+            applied = np.maximum(due - int(self.jumps), step)
+            for at in np.unique(applied).tolist():
+                here = applied == at
+                self._input_due[at].append((synapses[here], carried[here]))
+        for synapses, _ in arrived:
             self._pre.add(synapses, step, per_step["plus"])
         for synapses in returned:
             self._post.add(synapses, step, per_step["minus"])
@@ -127,7 +160,9 @@ class LearningPathway:
         bounded = np.clip(changed, min(low, high), max(low, high))
         self.weight[synapses] = np.where(trace > 0, bounded, self.weight[synapses])
 
-    def _apply(self, synapses: _Synapses, weight: NDArray[np.float64]) -> None:
+    def apply(self, carried: Carried) -> None:
+        """Give the target input with the weights that spikes carry."""
+        synapses, weight = carried
         receptor, arrays = self._projection.receptor, self._target.arrays
         target = self._projection.target[synapses]
         gain = self._target.model.gain.get(receptor)

@@ -29,11 +29,11 @@ from hwmodels.chips.neurocorex.spec import NeurocorexSpec
 from hwmodels.chips.neurocorex.uart import InputLine, Line, SimPyLine
 from hwmodels.errors import UnsupportedError
 from hwmodels.fabric.multicore import FIDELITIES
-from hwmodels.lockstep import LockstepRun, SteppedChip
+from hwmodels.lockstep import SteppedChip
 from hwmodels.mapping import CoreLimits, Placement
 from hwmodels.network import STDP_PAIR, Network
 from hwmodels.options import choice, optional_number
-from hwmodels.result import CORE, ENERGY, LINK, PACKET, QUANTISATION, HardwareReport, Result
+from hwmodels.result import CORE, ENERGY, LINK, PACKET, QUANTISATION, HardwareReport
 
 #: Where spikes go that are read out: the host, as a core beside the board's own.
 HOST = 1
@@ -171,25 +171,6 @@ class Neurocorex(SteppedChip):
     def transport(self, translation: Translation, placement: Placement) -> NeurocorexTransport:
         """The line, the slots and the read-out."""
         return NeurocorexTransport(self, translation, placement)
-
-    def run(
-        self, translation: Translation, placement: Placement, neurons: Neurons | None = None
-    ) -> NeurocorexRun:
-        """Neurons, delay line and serial line in lock-step."""
-        own = self.neurons(translation) if neurons is None else neurons
-        transport = self.transport(translation, placement)
-        return NeurocorexRun(translation.network, own, transport, placement.core_of)
-
-
-class NeurocorexRun(LockstepRun):
-    """A lock-step run that also reads back what was learned."""
-
-    def result(self, engine: str, translation: Translation, host_seconds: float) -> Result:
-        """Everything since time 0, with the weights as they are now."""
-        result = super().result(engine, translation, host_seconds)
-        own = self._neurons
-        learned = own.weights() if isinstance(own, NeurocorexNeurons) else {}
-        return replace(result, weights=learned)
 
 
 class NeurocorexTransport:
@@ -336,10 +317,11 @@ class NeurocorexTransport:
         )
 
     def _learning_arrays(self) -> set[int]:
-        board: Any = self._translation.formats
-        network = self._translation.network
-        pairs = zip(network.projections, board.plastic, strict=True)
-        return {array_of(network, p) for p, plastic in pairs if plastic}
+        """Those to be read back, whoever computes what they learned."""
+        network, effects = self._translation.network, self._chip.effects
+        if "arithmetic" in effects and "stdp" not in effects:
+            return set()
+        return {array_of(network, p) for p in network.projections if p.dynamics.kind == STDP_PAIR}
 
 
 def _joined(rows: list[NDArray]) -> NDArray | None:

@@ -76,13 +76,66 @@ def plastic():
     ("engine", "message"),
     [
         ("loihi", "loihi does not compute"),
-        ("neurocorex:neurons=exact", "in its own arithmetic alone"),
-        ("neurocorex:effects=uart", "in its own arithmetic alone"),
+        ("loihi:neurons=exact", "loihi does not compute"),
     ],
 )
 def test_who_does_not_learn_says_so(engine, message):
     with pytest.raises(UnsupportedError, match=f"projection 'p'.*{message}"):
         get_engine(engine).start(plastic())
+
+
+def test_a_replay_teaches_nothing_and_says_so():
+    recorded_once = run(plastic(), "brian2", 40.0)
+    with pytest.raises(UnsupportedError, match=r"projection 'p'.*replayed teach nothing"):
+        get_engine("neurocorex").replaying(recorded_once).start(plastic())
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 2**16),
+    celltype=st.sampled_from(["IF_curr_exp", "IF_curr_delta", "IF_cond_exp"]),
+    fraction=st.sampled_from([0.0, 0.4, 1.0]),
+    learners=st.sets(st.integers(0, 4), min_size=1),
+)
+def test_exact_neurons_on_an_ideal_board_learn_as_the_reference(seed, celltype, fraction, learners):
+    network = balanced(30, seed=seed, celltype=celltype)
+    twice = source([[5.0, 5.02, 20.0, 20.01]] * 24)  # two spikes of a cell in a step
+    projections = [*network.projections, one_to_one(2, 0, 0.2, 1.5, n=24)]
+    network = replace(network, populations=(*network.populations, twice))
+    for k in learners:
+        weight = projections[k].weight
+        bound = 2.0 * float(weight[0]) if len(weight) else 1.0
+        rule = dict(tau_plus=10.0, tau_minus=14.0, A_plus=0.02, A_minus=0.015, w_min=0.0,
+                    w_max=bound, dendritic_delay_fraction=fraction)  # fmt: skip
+        dynamics = SynapseDynamics(STDP_PAIR, {name: np.array(x) for name, x in rule.items()})
+        projections[k] = replace(projections[k], dynamics=dynamics)
+    network = replace(network, projections=tuple(projections))
+    reference = run(network, "brian2", 60.0)
+    ideal = run(network, "neurocorex", 60.0, effects="none")
+    assert same_everything(reference, ideal)
+    assert reference.weights.keys() == ideal.weights.keys()
+    assert all(np.array_equal(w, ideal.weights[k]) for k, w in reference.weights.items())
+
+
+def test_exact_neurons_learn_from_a_late_spike_when_it_arrives():
+    """The board takes one input event a step: the second of two acts, and teaches, a step later."""
+
+    def two(second_ms):
+        rule = plastic().projections[0].dynamics
+        both = replace(
+            one_to_one(1, 0, 3.0), indptr=np.array([0, 1, 2]), target=np.zeros(2, dtype=np.int32),
+            weight=np.array([12.0, 1.0]), delay_ms=np.ones(2), dynamics=rule,
+        )  # fmt: skip
+        inputs = source([[5.0, 25.0], [second_ms]])
+        return recorded(cell("IF_curr_exp", 1), inputs, dt=1.0, projections=[both])
+
+    late = run(two(25.0), "neurocorex", 40.0, effects="uart")
+    told = run(two(26.0), "brian2", 40.0)
+    in_time = run(two(25.0), "brian2", 40.0)
+    assert late.spikes[0].time_ms.tolist() == told.spikes[0].time_ms.tolist() != []
+    assert late.counts["synaptic events late"] == 1
+    assert late.weights["p"].tolist() == told.weights["p"].tolist()
+    assert late.weights["p"].tolist() != in_time.weights["p"].tolist()
 
 
 def test_what_the_board_learned_is_compared_with_the_exact_rule():
