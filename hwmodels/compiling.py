@@ -26,13 +26,25 @@ def can_compile() -> bool:
 
 
 @cache
+def _numba() -> Any:
+    """Numba, told that a loop over many arrays is worth the checks that these do not overlap.
+
+    By default LLVM gives up vectorising a loop over more than a few arrays.
+    """
+    import llvmlite.binding
+    import numba
+
+    llvmlite.binding.set_option("", "--runtime-memory-check-threshold=300")
+    return numba
+
+
+@cache
 def compiled(function: Callable[..., Any], *parts: Callable[..., Any]) -> Callable[..., Any]:
     """A function as machine code, with the functions it calls.
 
     The code is cached beside the source file, so it is compiled once for an installation.
     """
-    import numba
-
+    numba = _numba()
     for part in parts:
         numba.extending.register_jitable(part)
     return numba.njit(cache=True, nogil=True)(function)

@@ -11,7 +11,7 @@ import numpy as np
 
 from cosim.engines.hardware import HardwareEngine
 from cosim.workload import load_workload
-from hwmodels.chips.loihi.kernel import currents, membranes
+from hwmodels.chips.loihi.kernel import PARTS, many
 from hwmodels.compiling import compiled
 from hwmodels.delivery import Inputs, SummedInput
 from hwmodels.network import Network, Population, Projection
@@ -28,38 +28,42 @@ def memory(section: Section) -> None:
     section.add("memory: read", large.nbytes / seconds / 1e9, "GB/s")
 
 
-def update(section: Section, neurons: int, steps: int) -> None:
-    """Compartments in random state with noisy input, as the chip's neurons step them."""
-    rng = np.random.default_rng(0)
+def update(section: Section, neurons: int, alike: bool) -> None:
+    """Compartments in random state with noisy input, in the loop that the chip runs."""
+    rng, steps = np.random.default_rng(0), 64
 
     def word(low: int, high: int) -> np.ndarray:
         return rng.integers(low, high, neurons).astype(np.int32)
 
-    u, v, held = word(-5000, 5000), word(-(2**20), 2**20), word(0, 3)
-    decay_u, decay_v = word(100, 4096), word(50, 500)
-    threshold, refractory, bias = word(2**20, 2**21), word(0, 3), word(0, 2000)
-    active, spiking = np.zeros(neurons, bool), np.zeros(neurons, bool)
-    fired, counts, none = np.zeros(neurons, np.int64), np.zeros(3, np.int64), np.empty(0, np.int32)
-    inputs = np.zeros((steps, neurons), np.int32)
-    noise = [word(-20_000, 20_000) for _ in range(steps)]
-    take, move = compiled(currents), compiled(membranes)
+    def register(low: int, high: int) -> np.ndarray:
+        return np.full(neurons, (low + high) // 2, np.int32) if alike else word(low, high)
+
+    u, v, held, bias = word(-5000, 5000), word(-(2**20), 2**20), word(0, 3), word(0, 2000)
+    keep_u, keep_v = register(0, 2**15), register(2**14, 2**15)
+    threshold, refractory = register(2**20, 2**21), register(0, 3)
+    active, spiking = np.zeros((steps, neurons), bool), np.zeros(neurons, bool)
+    fired, given = np.zeros(4 * neurons, np.int64), np.zeros(0, np.int64)
+    counts, starts = np.zeros((2, 3), np.int64), np.zeros(steps + 1, np.int64)
+    ranges = np.array([[0, neurons, 0, -1, not alike]])
+    noise = rng.integers(-20_000, 20_000, (steps, neurons)).astype(np.int32)
+    ring, move = np.empty_like(noise), compiled(many, *PARTS)
+    no_synapses = np.zeros(neurons + 1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.int32)
 
     def work() -> None:
-        for q in inputs:
-            take(q, u, decay_u, 21, 23, 12, active, counts)
-            move(
-                u, bias, none, v, held, decay_v, threshold, refractory, 23, 12, -(2**23) + 1,
-                2**23 - 1, active, spiking, fired, 0, counts,
-            )  # fmt: skip
+        done = move(
+            0, steps, ring, *no_synapses, starts, given, ranges, u, keep_u, bias, v, held, keep_v,
+            threshold, refractory, 21, 23, -(2**23) + 1, 2**23 - 1, active, spiking, fired,
+            starts.copy(), counts,
+        )  # fmt: skip
+        assert done == steps
 
     taken = []
-    for _ in range(6):
-        inputs[:] = noise  # the kernel leaves zeros
+    for _ in range(8):
+        ring[:] = noise  # the kernel leaves zeros
         taken.append(cpu_seconds(work))
     seconds = np.median(taken[1:])
-    section.add(
-        f"state update, {neurons:,} compartments", neurons * steps / seconds / 1e9, "G/s", 0.8
-    )
+    name = f"state update, {neurons:,} compartments, {'alike' if alike else 'all different'}"
+    section.add(name, neurons * steps / seconds / 1e9, "G/s", 0.8)
 
 
 def chance_network(neurons: int, fan_out: int, seed: int = 0) -> Network:
@@ -97,8 +101,9 @@ def delivery(section: Section, neurons: int, fan_out: int, target: float | None)
 def neurons(quick: bool) -> Section:
     section = Section("neurons", "State update and delivery, one core")
     memory(section)
-    update(section, 10_000, 200)
-    update(section, 100_000, 50)
+    for size in (10_000, 100_000):
+        update(section, size, alike=True)
+        update(section, size, alike=False)
     delivery(section, 10_000, 1000, 200)
     delivery(section, 100_000, 300, None)
     if not quick:

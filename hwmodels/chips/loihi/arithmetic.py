@@ -34,6 +34,12 @@ class Compartments:
     current_wraps: int = 0
     voltage_saturations: int = 0
 
+    def count(self, counts: NDArray[np.int64]) -> None:
+        """Add to how often input, current and voltage left their registers."""
+        self.input_wraps += int(counts[0])
+        self.current_wraps += int(counts[1])
+        self.voltage_saturations += int(counts[2])
+
 
 def noise_draws(
     seed: int, step: int, first: int, size: int, settings: CoreSettings

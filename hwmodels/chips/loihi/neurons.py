@@ -201,16 +201,20 @@ class LoihiNeurons:
             for one, part in zip(compartments, np.split(flat, bounds), strict=False):
                 setattr(one, name, part)
             self._flat[name] = flat
+        for name in ("decay_u", "decay_v"):
+            keep = (spec.one - self._flat[name]) << (kernel.KEEP_BITS - spec.decay_bits)
+            self._flat[name.replace("decay", "keep")] = keep.astype(np.int32)
         self._ranges = np.array(
             [
                 (
                     self._slots[index, "excitatory"].start, len(group.v), network.offsets[index],
                     self._slots[index, "inhibitory"].start if index in self._dendrites else -1,
+                    self._varies(index),
                 )
                 for index, group in self._groups.items()
             ],
             dtype=np.int64,
-        ).reshape(-1, 4)  # fmt: skip
+        ).reshape(-1, 5)  # fmt: skip
         self._spiking = np.zeros(int(network.offsets[-1]), dtype=bool)
         self._fired = np.zeros(int(network.offsets[-1]), dtype=np.int64)
         return inputs
@@ -218,30 +222,36 @@ class LoihiNeurons:
     def step_summed(self, step: int, sums: NDArray) -> NDArray[np.int64]:
         """See :class:`hwmodels.chip.SummingNeurons`."""
         self._set_bias(step - 1)
-        spec, offsets, settings = self._spec, self._network.offsets, self._settings
+        spec, settings = self._spec, self._settings
         floor, ceiling = settings.voltage_limits(spec)
-        none, n = np.empty(0, dtype=np.int32), 0
-        for index, group in self._groups.items():
-            here = slice(int(offsets[index]), int(offsets[index + 1]))
-            q: NDArray = sums[self._slots[index, "excitatory"]]
+        flat, n = self._flat, 0
+        for k, (index, group) in enumerate(self._groups.items()):
+            first, size, cell, dendrite, varies = self._ranges[k].tolist()
+            cells, own = slice(cell, cell + size), slice(first, first + size)
+            q: NDArray = sums[own]
             bias = self._bias[index].astype(np.int32)
             if settings.noise != "none":
-                noise = noise_draws(self._noise_seed, step, here.start, len(q), settings)
+                noise = noise_draws(self._noise_seed, step, cell, size, settings)
                 (q if settings.noise == "current" else bias)[:] += noise.astype(np.int32)
-            joined: NDArray = none
-            active = self._active[here]
-            if index in self._dendrites:
-                dendrite = self._dendrites[index]
-                self._take(dendrite, sums[self._slots[index, "inhibitory"]], active)
-                joined = dendrite.u
-            self._take(group, q, active)
-            counts = np.zeros(3, dtype=np.int64)
-            n += compiled(kernel.membranes)(
-                group.u, bias, joined, group.v, group.held, group.decay_v, group.threshold,
-                group.refractory, spec.state_bits, spec.decay_bits, floor, ceiling, active,
-                self._spiking[here], self._fired[n:], here.start, counts,
+            active = self._active[cells]
+            active[:] = False
+            joined, counts = np.zeros(kernel.BLOCK, dtype=np.int32), np.zeros(3, dtype=np.int64)
+            if dendrite >= 0:
+                others = slice(dendrite, dendrite + size)
+                joined = flat["u"][others]
+                compiled(kernel.currents)(
+                    sums[others], joined, flat["keep_u"][others], spec.input_bits,
+                    spec.state_bits, varies, active, counts,
+                )  # fmt: skip
+                self._dendrites[index].count(counts)
+                counts[:] = 0
+            n += compiled(kernel.compartments)(
+                q, flat["u"][own], flat["keep_u"][own], bias, joined, flat["v"][own],
+                flat["held"][own], flat["keep_v"][own], flat["threshold"][own],
+                flat["refractory"][own], spec.input_bits, spec.state_bits, floor, ceiling,
+                varies, active, self._spiking[cells], self._fired[n:], cell, counts,
             )  # fmt: skip
-            group.voltage_saturations += int(counts[2])
+            group.count(counts)
         return self._fired[:n].copy()
 
     def steps_summed(
@@ -261,28 +271,23 @@ class LoihiNeurons:
         flat = self._flat
         done = compiled(kernel.many, *kernel.PARTS)(
             first, steps, *sums.tables, given_start, given, self._ranges, flat["u"],
-            flat["decay_u"], bias, flat["v"], flat["held"], flat["decay_v"], flat["threshold"],
-            flat["refractory"], spec.input_bits, spec.state_bits, spec.decay_bits, floor, ceiling,
-            active, self._spiking, fired, started, counts,
+            flat["keep_u"], bias, flat["v"], flat["held"], flat["keep_v"], flat["threshold"],
+            flat["refractory"], spec.input_bits, spec.state_bits, floor, ceiling, active,
+            self._spiking, fired, started, counts,
         )  # fmt: skip
         for k, index in enumerate(self._groups):
             for c, row in ((self._groups[index], 2 * k), (self._dendrites.get(index), 2 * k + 1)):
                 if c is not None:
-                    c.input_wraps += int(counts[row, 0])
-                    c.current_wraps += int(counts[row, 1])
-                    c.voltage_saturations += int(counts[row, 2])
+                    c.count(counts[row])
         if done:
             self._active = active[done - 1]
         return started[: done + 1], active[:done]
 
-    def _take(self, c: Compartments, q: NDArray, active: NDArray[np.bool_]) -> None:
-        """Let compartments take their input."""
-        spec, counts = self._spec, np.zeros(3, dtype=np.int64)
-        compiled(kernel.currents)(
-            q, c.u, c.decay_u, spec.input_bits, spec.state_bits, spec.decay_bits, active, counts
-        )
-        c.input_wraps += int(counts[0])
-        c.current_wraps += int(counts[1])
+    def _varies(self, index: int) -> bool:
+        """Whether registers differ among the cells of a population."""
+        groups = [one[index] for one in (self._groups, self._dendrites) if index in one]
+        names = ("decay_u", "decay_v", "threshold", "refractory")
+        return any(np.ptp(getattr(c, name)) > 0 for c in groups for name in names if len(c.v))
 
     def _set_bias(self, step: int) -> None:
         change = self._currents.change(step)
