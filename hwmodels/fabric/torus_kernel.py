@@ -24,8 +24,8 @@ from hwmodels.fabric.torus import (
 from hwmodels.fabric.torus_trees import Trees
 
 Ints = NDArray[np.int64]
-#: Kinds of events; an event is its kind and a number.
-WIRE, TRANSFER, AT_END, ENTRY, RECEIVED, EXPIRED = range(6)
+#: Kinds of events; an event is its kind and a number. A caller's own kinds begin at the last one.
+WIRE, TRANSFER, AT_END, ENTRY, RECEIVED, EXPIRED, OWN_KINDS = range(7)
 _SHIFT = 40
 _MASK = (1 << _SHIFT) - 1
 _NEVER = np.iinfo(np.int64).max
@@ -125,17 +125,23 @@ def machine(
     )  # fmt: skip
 
 
+def _before(heap, at, time, code):
+    """Whether an event on the heap comes first: by time, then by kind, then by number."""
+    return heap[at, 0] < time or (heap[at, 0] == time and heap[at, 1] <= code)
+
+
 def push_event(heap, count, time, kind, number):
     """Put an event on the heap."""
     at = count[EVENTS]
     count[EVENTS] += 1
+    code = kind << _SHIFT | number
     while at > 0:
         above = (at - 1) >> 1
-        if heap[above, 0] <= time:
+        if _before(heap, above, time, code):
             break
         heap[at, 0], heap[at, 1] = heap[above, 0], heap[above, 1]
         at = above
-    heap[at, 0], heap[at, 1] = time, kind << _SHIFT | number
+    heap[at, 0], heap[at, 1] = time, code
 
 
 def pop_event(heap, count):
@@ -147,9 +153,9 @@ def pop_event(heap, count):
     at = 0
     while 2 * at + 1 < n:
         below = 2 * at + 1
-        if below + 1 < n and heap[below + 1, 0] < heap[below, 0]:
+        if below + 1 < n and _before(heap, below + 1, heap[below, 0], heap[below, 1]):
             below += 1
-        if heap[below, 0] >= time:
+        if not _before(heap, below, time, last):
             break
         heap[at, 0], heap[at, 1] = heap[below, 0], heap[below, 1]
         at = below
@@ -170,7 +176,8 @@ def _note(listed, work, count, phase, number):
         count[LISTED + phase] += 1
 
 
-def _report(out, count, now, packet, number, what):
+def report(out, count, now, packet, number, what):
+    """Say what became of a packet, or of some of it."""
     row = count[ROWS]
     count[ROWS] += 1
     out[row, 0], out[row, 1], out[row, 2], out[row, 3] = now, packet, number, what
@@ -179,7 +186,7 @@ def _report(out, count, now, packet, number, what):
 def hand_over(times, count, core, listed, work, pool, out, packet, sender, now):
     """A core begins to send a packet, in the first phase of an instant."""
     if times[SOURCE_ROOM] and core[sender, QUEUED] >= times[SOURCE_ROOM]:
-        _report(out, count, now, packet, -1, REFUSED)
+        report(out, count, now, packet, -1, REFUSED)
         return
     pool[packet, FOLLOWING] = -1
     if core[sender, QUEUED] == 0:
@@ -317,9 +324,9 @@ def _output(
             receiver = here * times[PORTS] + port[place]
             core[receiver, RECEIVING] = 1
             push_event(heap, count, now + times[RECEIVE], RECEIVED, receiver)
-            _report(out, count, now, packet, place - first, ARRIVED)
+            report(out, count, now, packet, place - first, ARRIVED)
     elif aged or wait == 0 or (stands and wait > 0 and chip[here, UNTIL] <= now):
-        _report(out, count, now, packet, at, DROPPED)
+        report(out, count, now, packet, at, DROPPED)
         chip[here, AGED if aged else DROPS] += 1
     else:
         if not stands:
@@ -460,6 +467,6 @@ def carry(m, pool, out, first, given, senders, until):
 
 #: What :func:`carry` is made of, for :func:`hwmodels.compiling.compiled`.
 CARRY_PARTS = (
-    push_event, pop_event, next_event, _note, _report, hand_over, _transferred, end_event,
+    _before, push_event, pop_event, next_event, _note, report, hand_over, _transferred, end_event,
     _deliver, _outputs_free, _output, _enter, _take_turn, settle,
 )  # fmt: skip

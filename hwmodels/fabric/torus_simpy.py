@@ -1,7 +1,9 @@
 """The reference engine of the torus: wires, arbiters and routers as SimPy processes.
 
 Its time counts the phases of :mod:`hwmodels.fabric.torus`: picosecond ``t`` is the instants
-``8 t`` (what ends), ``8 t + 1`` (cores hand over) and ``8 t + 2 ...`` (the phases after it).
+``8 t`` (what ends), ``8 t + 1`` (cores hand over), ``8 t + 2 ...`` (the phases after it) and
+``8 t + 7`` (cores receive). Processes of cores live in the same environment; they hand packets over
+by :meth:`SimPyTorus.send`, and a class derived from the engine is told what becomes of them.
 """
 
 from __future__ import annotations
@@ -29,14 +31,14 @@ from hwmodels.fabric.torus import (
 )
 from hwmodels.fabric.torus_trees import Trees
 
-_PHASES = 8
-_HANDED, _DELIVERY, _OUTPUT, _WIRES, _ENTRY, _TURNS = 1, 2, 3, 4, 5, 6
-_Process = Generator[simpy.Event, Any, None]
+PHASES = 8
+HANDED, _DELIVERY, _OUTPUT, _WIRES, _ENTRY, _TURNS, RECEIVED = 1, 2, 3, 4, 5, 6, 7
+Process = Generator[simpy.Event, Any, None]
 #: A packet's number and the node of its tree where it is.
 _Copy = tuple[int, int]
 
 
-class _Part:
+class Part:
     """Something that acts in one phase of an instant, when something around it has changed."""
 
     phase: int
@@ -51,28 +53,30 @@ class _Part:
         if not self._changed.triggered:
             self._changed.succeed()
 
-    def _live(self) -> _Process:
+    def _live(self) -> Process:
         while True:
             yield self._changed
             self._changed = self.env.event()
             now = int(self.env.now)
-            yield self.env.timeout(now // _PHASES * _PHASES + self.phase - now)
+            yield self.env.timeout(now // PHASES * PHASES + self.phase - now)
             self.act()
 
     def act(self) -> None:
+        """Do what can be done now."""
         raise NotImplementedError
 
     def after(self, delay_ps: int) -> simpy.Event:
         """The first phase of the instant so much later."""
         now = int(self.env.now)
-        return self.env.timeout((now // _PHASES + delay_ps) * _PHASES - now)
+        return self.env.timeout((now // PHASES + delay_ps) * PHASES - now)
 
     @property
     def now_ps(self) -> int:
-        return int(self.env.now) // _PHASES
+        """The time."""
+        return int(self.env.now) // PHASES
 
 
-class _Wire(_Part):
+class _Wire(Part):
     """The output buffer of a link and its wire; takes the next packet when idle."""
 
     phase = _WIRES
@@ -101,7 +105,7 @@ class _Wire(_Part):
             self._busy = True
             self.env.process(self._carry())
 
-    def _carry(self) -> _Process:
+    def _carry(self) -> Process:
         yield self.after(self._took_ps)
         assert self.arrival is not None
         self.arrival.waits = True
@@ -116,7 +120,7 @@ class _Wire(_Part):
         return self.held.popleft()
 
 
-class _Arrival(_Part):
+class _Arrival(Part):
     """The end of a wire and the input buffer behind it."""
 
     phase = _DELIVERY
@@ -155,7 +159,7 @@ class _Sender:
         return self.held.popleft()
 
 
-class _Arbiter(_Part):
+class _Arbiter(Part):
     """Takes a packet from one of its inputs, by turns."""
 
     phase = _TURNS
@@ -165,7 +169,7 @@ class _Arbiter(_Part):
         self._room, self._cycle_ps = room, cycle_ps
         self.inputs: list[Any] = []
         self.held: deque[_Copy] = deque()
-        self.above: _Part | None = None
+        self.above: Part | None = None
         self._last, self._taking = 0, False
 
     def act(self) -> None:
@@ -179,7 +183,7 @@ class _Arbiter(_Part):
                 self.env.process(self._transfer(self.inputs[chosen]))
                 return
 
-    def _transfer(self, giver: Any) -> _Process:
+    def _transfer(self, giver: Any) -> Process:
         yield self.after(self._cycle_ps)
         self.held.append(giver.take())
         self._taking = False
@@ -192,7 +196,7 @@ class _Arbiter(_Part):
         return self.held.popleft()
 
 
-class _Router(_Part):
+class _Router(Part):
     """The end of the pipeline: copies leave when all outputs are free."""
 
     phase = _OUTPUT
@@ -211,7 +215,7 @@ class _Router(_Part):
         """Wait for the first packet of the pipeline to get to its end."""
         self.env.process(self._reach())
 
-    def _reach(self) -> _Process:
+    def _reach(self) -> Process:
         yield self.after(self.pipe[0][1] + self.stalls_ps - self.now_ps)
         self._at_end = True
         phase = self._timing.phase_ps
@@ -257,14 +261,14 @@ class _Router(_Part):
         if self.pipe:
             self.follow()
 
-    def _patience(self, served: int) -> _Process:
+    def _patience(self, served: int) -> Process:
         yield self.after(self._timing.wait_ps)
         if self._served == served:
             self._expired = True
             self.look()
 
 
-class _Entry(_Part):
+class _Entry(Part):
     """The beginning of the pipeline."""
 
     phase = _ENTRY
@@ -290,7 +294,7 @@ class _Entry(_Part):
         if root.held:
             self.env.process(self._again(self._next - local))
 
-    def _again(self, delay_ps: int) -> _Process:
+    def _again(self, delay_ps: int) -> Process:
         yield self.after(delay_ps)
         self.look()
 
@@ -380,8 +384,7 @@ class SimPyTorus:
         if len(tree):
             self.env.process(self._hand_over(first, [int(one) for one in port]))
         self._arrived, self._dropped, self._refused = [], [], []
-        if until_ps * _PHASES > self.env.now:
-            self.env.run(until=until_ps * _PHASES)
+        self.stop_at(until_ps)
         time, packet, place = np.array(self._arrived, dtype=np.int64).reshape(-1, 3).T
         lost = np.array(self._dropped, dtype=np.int64).reshape(-1, 3).T
         return Fates(
@@ -389,31 +392,46 @@ class SimPyTorus:
             np.array(self._refused, dtype=np.int64),
         )  # fmt: skip
 
-    def _hand_over(self, first: int, ports: list[int]) -> _Process:
+    def stop_at(self, until_ps: int) -> None:
+        """Work off everything before a time."""
+        if until_ps * PHASES > self.env.now:
+            self.env.run(until=until_ps * PHASES)
+
+    def _hand_over(self, first: int, ports: list[int]) -> Process:
         for packet, port in enumerate(ports, first):
-            at = self.launched[packet] * _PHASES + _HANDED
+            at = self.launched[packet] * PHASES + HANDED
             if at > self.env.now:
                 yield self.env.timeout(at - self.env.now)
-            root = int(self.trees.root[self._tree[packet]])
-            chip = int(self.trees.chip[root])
-            sender = self._senders[chip][port]
-            if sender.full:
-                self._refused.append(packet)
-                continue
-            sender.held.append((packet, root))
-            self._arbiters[chip][CORES].look()
+            self._give(packet, port)
+
+    def send(self, tree: int, port: int) -> int:
+        """A core hands a packet over now, in the phase for it; gives the packet's number."""
+        self._tree.append(tree)
+        self.launched.append(int(self.env.now) // PHASES)
+        self._give(len(self._tree) - 1, port)
+        return len(self._tree) - 1
+
+    def _give(self, packet: int, port: int) -> None:
+        root = int(self.trees.root[self._tree[packet]])
+        chip = int(self.trees.chip[root])
+        sender = self._senders[chip][port]
+        if sender.full:
+            self._refused.append(packet)
+            return
+        sender.held.append((packet, root))
+        self._arbiters[chip][CORES].look()
 
     def arrive(self, chip: int, packet: int, place: int, receive_ps: int) -> None:
         """A copy is in the receive register of its core."""
         first = int(self.trees.first[self.trees.root[self._tree[packet]]])
-        self._arrived.append((int(self.env.now) // _PHASES, packet, place - first))
+        self.landed(packet, place - first)
         core = (chip, int(self.trees.port[place]))
         self.receiving.add(core)
         self.env.process(self._receive(core, receive_ps))
 
-    def _receive(self, core: tuple[int, int], receive_ps: int) -> _Process:
+    def _receive(self, core: tuple[int, int], receive_ps: int) -> Process:
         now = int(self.env.now)
-        yield self.env.timeout((now // _PHASES + receive_ps) * _PHASES - now)
+        yield self.env.timeout((now // PHASES + receive_ps) * PHASES - now)
         self.receiving.remove(core)
         self.routers[core[0]].look()
 
@@ -422,4 +440,12 @@ class SimPyTorus:
         (self.aged if aged else self.drops)[chip] += 1
         first = int(self.trees.first[self.trees.root[self._tree[packet]]])
         for place in range(int(self.trees.first[node]), int(self.trees.last[node])):
-            self._dropped.append((int(self.env.now) // _PHASES, packet, place - first))
+            self.lost(packet, place - first)
+
+    def landed(self, packet: int, destination: int) -> None:
+        """A copy has arrived now; a derived class may do something else with it."""
+        self._arrived.append((int(self.env.now) // PHASES, packet, destination))
+
+    def lost(self, packet: int, destination: int) -> None:
+        """A copy is lost now."""
+        self._dropped.append((int(self.env.now) // PHASES, packet, destination))

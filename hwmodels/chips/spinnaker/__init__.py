@@ -5,8 +5,8 @@ TOML files of the parameter sets), :mod:`~hwmodels.chips.spinnaker.formats` (a n
 numbers),
 :mod:`~hwmodels.chips.spinnaker.arithmetic` (a cell, tick by tick),
 :mod:`~hwmodels.chips.spinnaker.layout` and :mod:`~hwmodels.chips.spinnaker.tables` (where
-everything goes), and :mod:`~hwmodels.chips.spinnaker.kernel` (what cores and fabric do, event by
-event).
+everything goes), and what cores and fabric do: :mod:`~hwmodels.chips.spinnaker.reference` (as SimPy
+processes) and :mod:`~hwmodels.chips.spinnaker.kernel` (the same, event by event).
 """
 
 from hwmodels.chips.spinnaker.chip import Spinnaker

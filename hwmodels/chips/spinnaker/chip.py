@@ -26,8 +26,11 @@ from hwmodels.chips.spinnaker.transport import SpinnakerTransport
 from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
 from hwmodels.network import Network
-from hwmodels.options import number, optional_number, whole_number
+from hwmodels.options import choice, number, optional_number, whole_number
 from hwmodels.result import QUANTISATION, HardwareReport
+
+#: Who runs cores and fabric.
+FIDELITIES = ("compiled", "reference")
 
 
 class Spinnaker(Chip):
@@ -42,6 +45,8 @@ class Spinnaker(Chip):
         with ``step_ms``), ``weight_precision`` (16 bits and a shift), ``arithmetic`` (s16.15
         neurons), ``core_load`` (work takes time: overruns, full queues, late rows), ``fabric``
         (links and routers take time and drop).
+    fidelity : {"compiled", "reference"}
+        Cores and fabric by a compiled kernel, or by the SimPy processes it equals.
     step_ms : float, optional
         Biological time of a tick; the script's own time step by default.
     time_scale_factor : float
@@ -63,6 +68,7 @@ class Spinnaker(Chip):
     specimen_option = "chip_seed"
     all_effects = ("time_step", "weight_precision", "arithmetic", "core_load", "fabric")
 
+    fidelity = choice(*FIDELITIES)
     step_ms = optional_number()
     time_scale_factor = number(1.0)
     chip_seed = whole_number(1)
@@ -135,6 +141,17 @@ class Spinnaker(Chip):
         self.require_arithmetic()
         return SpinnakerRun(self, translation, layout)
 
+    def machine(
+        self, network: Network, layout: Layout, formats: Mapping[int, Format], native: bool
+    ) -> Machine:
+        """The cores and the fabric of a placed network, by the fidelity that was chosen."""
+        parts = (self.spec, network, layout, formats, self.conditions(network, native))
+        if self.fidelity == "reference":
+            from hwmodels.chips.spinnaker.reference import ReferenceMachine
+
+            return ReferenceMachine(*parts)
+        return Machine(*parts)
+
     def conditions(self, network: Network, native: bool) -> Conditions:
         """What is ideal in a run."""
         return Conditions(
@@ -156,7 +173,7 @@ class Spinnaker(Chip):
             chip=self.name,
             spec=spec.name,
             effects=self.effects,
-            fidelity="compiled" if "fabric" in self.effects else "free",
+            fidelity=self.fidelity if "fabric" in self.effects else "free",
             mesh=(int(columns), int(rows)),
             step_ps=step_ps,
             step_ms=network.timestep_ms,

@@ -5,7 +5,11 @@ waits), the row pipeline (look a packet up, fetch its row by DMA, add its words 
 and the work of a tick (drain, update, send). Whatever interrupts the work of a tick pushes all of
 it later. What a tick computes is fixed when it begins; its spikes leave when its work gets to them.
 
-Plain functions, which :mod:`hwmodels.compiling` makes machine code of.
+Everything at one instant happens in this order: jobs of the row pipeline end, rows are in memory,
+timers tick, cores work and send; then the phases of the fabric; last, cores receive.
+
+Plain functions, which :mod:`hwmodels.compiling` makes machine code of; what they mean is written
+down as SimPy processes in :mod:`hwmodels.chips.spinnaker.reference`.
 """
 
 from __future__ import annotations
@@ -89,6 +93,7 @@ from hwmodels.chips.spinnaker.pipeline import (
     job_ends,
     process,
     receive,
+    starts_at,
 )
 from hwmodels.fabric.torus_kernel import (
     ARRIVED,
@@ -96,6 +101,7 @@ from hwmodels.fabric.torus_kernel import (
     CARRY_PARTS,
     END,
     LAUNCH,
+    OWN_KINDS,
     ROWS,
     TREE,
     end_event,
@@ -103,6 +109,7 @@ from hwmodels.fabric.torus_kernel import (
     next_event,
     pop_event,
     push_event,
+    report,
     settle,
 )
 
@@ -219,9 +226,9 @@ def simulate(
         while next_event(heap, count) == now:
             code = pop_event(heap, count)
             kind, u = code >> 40, code & 0xFFFFFFFFFF
-            if kind != TIMER:
+            if kind >= OWN_KINDS and kind != TIMER:
                 counts[LAST_PS] = now
-            if kind < TIMER:
+            if kind < OWN_KINDS:
                 end_event(
                     times, count, heap, link, arbiter, core, chip, listed, work, root, pool, code,
                     now,
@@ -251,17 +258,13 @@ def simulate(
                         unit[u, OVERRUNS] += 1
                     else:
                         unit[u, STAGE] = WAITING
-                        unit[u, BASE] = now
-                        if unit[u, JOB] != NO_JOB:
-                            unit[u, BASE] = unit[u, JOB_END]
-                        push_event(heap, count, unit[u, BASE], WORK, u)
+                        push_event(heap, count, starts_at(unit, u, now), WORK, u)
             elif unit[u, STAGE] == WAITING:
-                if unit[u, JOB] != NO_JOB:
-                    unit[u, BASE] = max(unit[u, BASE], unit[u, JOB_END])
-                if unit[u, BASE] > now:
-                    push_event(heap, count, unit[u, BASE], WORK, u)
+                begin = starts_at(unit, u, now)
+                if begin > now:
+                    push_event(heap, count, begin, WORK, u)
                     continue
-                unit[u, STAGE] = RUNNING
+                unit[u, STAGE], unit[u, BASE] = RUNNING, now
                 if cost[DROP_LATE]:
                     clear(cost, unit, queue, copies, u)
                 _tick(
@@ -283,10 +286,7 @@ def simulate(
                     if unit[u, PENDING]:
                         unit[u, PENDING] -= 1
                         unit[u, STAGE] = WAITING
-                        unit[u, BASE] = now
-                        if unit[u, JOB] != NO_JOB:
-                            unit[u, BASE] = unit[u, JOB_END]
-                        push_event(heap, count, unit[u, BASE], WORK, u)
+                        push_event(heap, count, now, WORK, u)
                     continue
                 unit[u, SENT] += 1
                 k += 1
@@ -310,11 +310,7 @@ def simulate(
                     copies[row, LATE], copies[row, STATE_OF] = 0, UNDER_WAY
                 if cost[NO_FABRIC]:
                     for local in range(node[root[tree], END] - first):
-                        receive(
-                            cost, heap, count, unit, queue, copies, pool, cell_rows, row_start,
-                            word_target, word_kind, word_delay, word_weight, ring,
-                            unit_of[first + local], pool[packet, BASE_ROW] + local, now,
-                        )  # fmt: skip
+                        report(out, count, now, packet, local, ARRIVED)
                 else:
                     hand_over(
                         times, count, core, listed, work, pool, out, packet, unit[u, SLOT], now
@@ -323,6 +319,8 @@ def simulate(
             times, count, heap, link, arbiter, core, chip, listed, work, node, root, port, pool,
             out, now,
         )  # fmt: skip
+        if count[ROWS]:
+            counts[LAST_PS] = now
         for k in range(count[ROWS]):
             packet, what = out[k, 1], out[k, 3]
             first = node[root[pool[packet, TREE]], BEGIN]

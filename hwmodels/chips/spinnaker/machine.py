@@ -22,7 +22,8 @@ from hwmodels.network import Network
 from hwmodels.result import CORE, ENERGY, LINK, PACKET
 
 Ints = NDArray[np.int64]
-_FOREVER = np.iinfo(np.int64).max
+#: Until nothing is left to do.
+FOREVER_PS = int(np.iinfo(np.int64).max)
 _LATEST = int(np.iinfo(PACKET["late_steps"]).max)
 _MICROSECOND = 1_000_000
 
@@ -82,7 +83,10 @@ class Machine:
         self._pool = np.zeros((4096, k.PACKET_COLUMNS), dtype=np.int64)
         self._copies = np.zeros((16384, k.COPY_COLUMNS), dtype=np.int64)
         self._counts = np.zeros(4, dtype=np.int64)
+        # In one instant: a copy for each core, or all of each core's where nothing is in the way.
         slots = layout.machine.chips * ports
+        if conditions.ideal_fabric:
+            slots = units * int(layout.trees.copies().max(initial=0))
         self._out = np.zeros((slots + layout.machine.chips + 8, 4), dtype=np.int64)
         tree = layout.tree_of_core
         self._cell_tree = tree[layout.core_of].astype(np.int64)
@@ -116,6 +120,7 @@ class Machine:
         unit[:, k.FIRST_CELL], unit[:, k.CELLS] = layout.first, layout.size
         unit[:, k.PADDED] = [1 << max(int(n) - 1, 0).bit_length() for n in layout.size]
         unit[:, k.TICK] = unit[:, k.LAST_TICK] = unit[:, k.FETCH_END] = -1
+        unit[:, k.JOB_ROW] = unit[:, k.NEXT_ROW] = -1
         sources = np.zeros(len(layout.size), dtype=np.int64)
         for core, tree in enumerate(layout.tree_of_core.tolist()):
             if tree >= 0:
@@ -153,8 +158,8 @@ class Machine:
                 weight.append(np.ones(p.n_synapses, dtype=np.int64))
         order, layout = self.layout.synapse, self.layout
         cell = np.concatenate(target)[order]
-        self._target = (cell - layout.first[layout.core_of[cell]]).astype(np.int64)
-        self._kind, self._delay, self._weight = (
+        self.word_target = (cell - layout.first[layout.core_of[cell]]).astype(np.int64)
+        self.word_kind, self.word_delay, self.word_weight = (
             np.concatenate(part)[order].astype(np.int64) for part in (kind, delay, weight)
         )
 
@@ -201,14 +206,19 @@ class Machine:
                 self._fabric.heap, self._fabric.counts, self.unit[core, k.NEXT_TIMER], k.TIMER, core
             )
 
-    def run(self, until_ps: int = _FOREVER) -> None:
+    def continue_ticks(self, last: int) -> None:
+        """Let timers that run go on until tick ``last``."""
+        self.unit[:, k.LAST_TICK] = last
+
+    def run(self, until_ps: int = FOREVER_PS) -> None:
         """Work off everything before a time; by default until nothing is left to do."""
         layout = self.layout
         while not self._simulate(
             self._fabric, self._cost, self.unit, self._queue, self._pool, self._copies,
             self._counts, self._out, self._cell_tree, layout.rows_of_cell, layout.row_start,
-            self._target, self._kind, self._delay, self._weight, self._ring, self.state,
-            self.constants, self._given_tick, self._given_cell, self._given_at, self._given_end,
+            self.word_target, self.word_kind, self.word_delay, self.word_weight, self._ring,
+            self.state, self.constants,
+            self._given_tick, self._given_cell, self._given_at, self._given_end,
             self._drive_tick, self._drive_cell, self._drive_value, self._drive_at,
             self._drive_end, self._fired_cell, self._fired_ps, self._spikes[0], self._spikes[1],
             self.trace_of, self.trace, layout.unit_of, until_ps,

@@ -1,25 +1,27 @@
 """The row pipeline of a core: a packet looked up, its row fetched, its words added.
 
 Columns of the kernel's tables, and the plain functions that it calls for what interrupts the work
-of a tick (datasheet 3.5, 3.6).
+of a tick (datasheet 3.5, 3.6). The processor does the most urgent of what there is to do: the
+interrupts of packets, one after another (they end at ``INTERRUPTED``), then the job of the row
+pipeline, then the tick. Whatever interrupts another pushes its end later by as much.
 """
 
 from __future__ import annotations
 
 from hwmodels.chips.spinnaker.arithmetic import FULL
-from hwmodels.fabric.torus_kernel import push_event
+from hwmodels.fabric.torus_kernel import OWN_KINDS, push_event
 
 #: Rules of units that are told which cells fire: exact neurons, and spike sources.
 EXTERNAL, SOURCE = -1, -2
-#: Kinds of events beside those of the fabric.
-TIMER, WORK, PIPELINE, FETCHED = range(6, 10)
+#: Kinds of events beside those of the fabric, in the order in which those of one instant happen.
+PIPELINE, FETCHED, TIMER, WORK = range(OWN_KINDS, OWN_KINDS + 4)
 #: Columns of the table of units (cores in use).
 (
     SLOT, RULE, FIRST_CELL, CELLS, PADDED, SHIFT_E, SHIFT_I, PROBES, NEXT_TIMER, TICK, LAST_TICK,
-    STAGE, BASE, SENT, FIRED, END_OFFSET, PENDING, OVERRUNS, JOB_END, JOB, JOB_ROW, FETCH_END,
-    FETCH_ROW, Q_HEAD, Q_N, Q_MOST, BUSY, OVERFLOWS, DROPPED_LATE, LATE_WORDS, SATURATIONS, WORDS,
-    PHASE, NOT_YET, UNIT,
-) = range(35)  # fmt: skip
+    STAGE, BASE, SENT, FIRED, END_OFFSET, PENDING, OVERRUNS, JOB_END, JOB, JOB_ROW, NEXT_ROW,
+    INTERRUPTED, FETCH_END, FETCH_ROW, Q_HEAD, Q_N, Q_MOST, BUSY, OVERFLOWS, DROPPED_LATE,
+    LATE_WORDS, SATURATIONS, WORDS, PHASE, NOT_YET, UNIT,
+) = range(37)  # fmt: skip
 #: Stages of a tick's work, and jobs of the row pipeline.
 IDLE, WAITING, RUNNING = range(3)
 NO_JOB, LOOK_UP, ROW = range(3)
@@ -40,19 +42,31 @@ UNDER_WAY, DONE, LOST, REFUSED, CLEARED = range(5)
 PACKETS, COPIES, SPIKES, LAST_PS = range(4)
 
 
-def _preempt(unit, u, now, took):
-    """The tick's work of a core is pushed later by so much."""
+def starts_at(unit, u, now):
+    """When the work of a tick can begin: after what is more urgent."""
+    begin = max(now, unit[u, INTERRUPTED])
+    if unit[u, JOB] != NO_JOB:
+        begin = max(begin, unit[u, JOB_END])
+    return begin
+
+
+def _interrupt(unit, u, now, took):
+    """A packet takes the processor for so long, from everything else."""
+    unit[u, BUSY] += took
+    unit[u, INTERRUPTED] = max(unit[u, INTERRUPTED], now) + took
+    if unit[u, JOB] != NO_JOB:
+        unit[u, JOB_END] += took
     if unit[u, STAGE] == RUNNING:
         unit[u, BASE] += took
-    elif unit[u, STAGE] == WAITING:
-        unit[u, BASE] = max(unit[u, BASE], now + took)
 
 
-def _begin_job(heap, count, unit, u, now, took, job, row):
-    unit[u, JOB], unit[u, JOB_ROW], unit[u, JOB_END] = job, row, now + took
+def _begin_job(heap, count, unit, u, now, took, job):
+    """A job takes the processor from the tick."""
+    unit[u, JOB], unit[u, JOB_END] = job, max(unit[u, INTERRUPTED], now) + took
     unit[u, BUSY] += took
-    _preempt(unit, u, now, took)
-    push_event(heap, count, now + took, PIPELINE, u)
+    if unit[u, STAGE] == RUNNING:
+        unit[u, BASE] += took
+    push_event(heap, count, unit[u, JOB_END], PIPELINE, u)
 
 
 def _next_row(cost, unit, queue, copies, pool, cell_rows, row_start, u):
@@ -75,32 +89,19 @@ def _row_length(copies, pool, cell_rows, row_start, row):
     return row_start[at + 1] - row_start[at]
 
 
-def _fetch(cost, heap, count, unit, copies, pool, cell_rows, row_start, u, start, row):
-    """Begin the DMA of a row."""
-    words = cost[DMA_HEADER] + _row_length(copies, pool, cell_rows, row_start, row)
-    unit[u, FETCH_ROW] = row
-    unit[u, FETCH_END] = start + cost[DMA_SETUP] + cost[DMA_WORD] * words
-    push_event(heap, count, unit[u, FETCH_END], FETCHED, u)
-
-
-def _look_up(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, first):
-    """The user event: find the row of the next copy."""
+def _look_up(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, fixed):
+    """Begin to find the row of the next copy, after a fixed part."""
     row, took = _next_row(cost, unit, queue, copies, pool, cell_rows, row_start, u)
-    if first:
-        took += cost[FIRST_LOOK_UP] - cost[NEXT_LOOK_UP]
-    _begin_job(heap, count, unit, u, now, took, LOOK_UP, row)
+    unit[u, NEXT_ROW] = row
+    _begin_job(heap, count, unit, u, now, fixed + took, LOOK_UP)
 
 
 def process(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now):
-    """A row is in memory: begin to fetch the next one, then work this one off."""
-    row = unit[u, FETCH_ROW]
+    """A row is in memory: before it is worked off the next one is looked up."""
+    unit[u, JOB_ROW] = unit[u, FETCH_ROW]
     unit[u, FETCH_END] = -1
-    follows, took = _next_row(cost, unit, queue, copies, pool, cell_rows, row_start, u)
-    took += cost[DISPATCH]
-    if follows >= 0:
-        _fetch(cost, heap, count, unit, copies, pool, cell_rows, row_start, u, now + took, follows)
-    words = _row_length(copies, pool, cell_rows, row_start, row)
-    _begin_job(heap, count, unit, u, now, took + cost[ROW_FIXED] + cost[WORD] * words, ROW, row)
+    fixed = cost[DISPATCH]
+    _look_up(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, fixed)
 
 
 def _add_row(
@@ -152,11 +153,7 @@ def receive(
         )  # fmt: skip
         return
     idle = unit[u, JOB] == NO_JOB and unit[u, FETCH_END] < 0 and unit[u, Q_N] == 0
-    took = cost[RECEIVE_IDLE] if idle else cost[RECEIVE_BUSY]
-    unit[u, BUSY] += took
-    if unit[u, JOB] != NO_JOB:
-        unit[u, JOB_END] += took
-    _preempt(unit, u, now, took)
+    _interrupt(unit, u, now, cost[RECEIVE_IDLE] if idle else cost[RECEIVE_BUSY])
     if unit[u, Q_N] >= cost[QUEUE] - 1:
         unit[u, OVERFLOWS] += 1
         copies[row, STATE_OF] = REFUSED
@@ -165,9 +162,8 @@ def receive(
     unit[u, Q_N] += 1
     unit[u, Q_MOST] = max(unit[u, Q_MOST], unit[u, Q_N])
     if idle:
-        _look_up(
-            cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now + took, True
-        )
+        fixed = cost[FIRST_LOOK_UP] - cost[NEXT_LOOK_UP]
+        _look_up(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, fixed)
 
 
 def job_ends(
@@ -177,21 +173,30 @@ def job_ends(
     """A job of the row pipeline is done, and the next one begins."""
     job, row = unit[u, JOB], unit[u, JOB_ROW]
     unit[u, JOB] = NO_JOB
+    fixed = 0
     if job == LOOK_UP:
+        if unit[u, NEXT_ROW] >= 0:
+            follows = unit[u, NEXT_ROW]
+            words = cost[DMA_HEADER] + _row_length(copies, pool, cell_rows, row_start, follows)
+            unit[u, FETCH_ROW] = follows
+            unit[u, FETCH_END] = now + cost[DMA_SETUP] + cost[DMA_WORD] * words
+            push_event(heap, count, unit[u, FETCH_END], FETCHED, u)
         if row >= 0:
-            _fetch(cost, heap, count, unit, copies, pool, cell_rows, row_start, u, now, row)
+            words = _row_length(copies, pool, cell_rows, row_start, row)
+            _begin_job(heap, count, unit, u, now, cost[ROW_FIXED] + cost[WORD] * words, ROW)
+            return
     else:
         _add_row(
             cost, unit, copies, pool, cell_rows, row_start, word_target, word_kind, word_delay,
             word_weight, ring, u, row,
         )  # fmt: skip
+        unit[u, JOB_ROW] = -1
         if 0 <= unit[u, FETCH_END] <= now:
             process(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now)
             return
+        fixed = cost[FIRST_LOOK_UP] - cost[NEXT_LOOK_UP]
     if unit[u, FETCH_END] < 0 and unit[u, Q_N]:
-        _look_up(
-            cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, job == ROW
-        )
+        _look_up(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, fixed)
 
 
 def clear(cost, unit, queue, copies, u):
@@ -205,6 +210,6 @@ def clear(cost, unit, queue, copies, u):
 
 #: What a kernel needs of this module, for :func:`hwmodels.compiling.compiled`.
 PIPELINE_PARTS = (
-    _preempt, _begin_job, _next_row, _row_length, _fetch, _look_up, process, _add_row, receive,
-    job_ends, clear,
+    starts_at, _interrupt, _begin_job, _next_row, _row_length, _look_up, process, _add_row,
+    receive, job_ends, clear,
 )  # fmt: skip

@@ -21,7 +21,6 @@ from hwmodels.chips.spinnaker.formats import (
     initial_state,
 )
 from hwmodels.chips.spinnaker.layout import Layout
-from hwmodels.chips.spinnaker.machine import Machine
 from hwmodels.currents import CurrentSchedule
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network
@@ -59,9 +58,7 @@ class SpinnakerRun:
         _check_recordings(network)
         self._chip, self._network, self._layout = chip, network, layout
         formats: dict[int, Format] = dict(translation.formats)
-        self._machine = Machine(
-            chip.spec, network, layout, formats, chip.conditions(network, native=True)
-        )
+        self._machine = chip.machine(network, layout, formats, True)
         self._formats = formats
         for index in formats:
             cells = self._cells(index)

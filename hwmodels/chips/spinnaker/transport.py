@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from hwmodels.chip import Transit, Translation, in_time_only
 from hwmodels.chips.spinnaker import pipeline as k
 from hwmodels.chips.spinnaker.layout import Layout
-from hwmodels.chips.spinnaker.machine import Machine
 from hwmodels.mapping import Placement
 from hwmodels.result import HardwareReport
 
@@ -30,13 +29,7 @@ class SpinnakerTransport:
         self, chip: Spinnaker, translation: Translation, layout: Layout, placement: Placement
     ) -> None:
         self._chip, self._network, self._placement = chip, translation.network, placement
-        self._machine = Machine(
-            chip.spec,
-            translation.network,
-            layout,
-            dict(translation.formats),
-            chip.conditions(translation.network, native=False),
-        )
+        self._machine = chip.machine(translation.network, layout, translation.formats, False)
         #: Copies before this one have met their fate and been reported.
         self._settled = 0
         self._open = np.empty(0, dtype=np.int64)
@@ -57,7 +50,7 @@ class SpinnakerTransport:
         if not self._started:
             machine.start_ticks(step)
             self._started = True
-        machine.unit[:, k.LAST_TICK] = step
+        machine.continue_ticks(step)
         machine.now_ps += machine.conditions.tick_ps
         machine.run(machine.now_ps)
         return self._sort_out(step, fired)

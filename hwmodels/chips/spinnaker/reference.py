@@ -1,0 +1,506 @@
+"""The same machine as SimPy processes: what the kernel means, a process for each thing a core does.
+
+A core is a processor that the most urgent takes (packets, then the row pipeline, then the tick),
+a timer of its own, a queue of packets, a DMA and a ring buffer; the fabric is
+:class:`hwmodels.fabric.torus_simpy.SimPyTorus`. It gives exactly what
+:mod:`hwmodels.chips.spinnaker.kernel` gives, more slowly, which a test holds it to.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import simpy
+
+from hwmodels.chips.spinnaker import arithmetic as a
+from hwmodels.chips.spinnaker import pipeline as k
+from hwmodels.chips.spinnaker.machine import FOREVER_PS, Machine
+from hwmodels.fabric.torus_kernel import CARRIED, LONGEST, VISITS
+from hwmodels.fabric.torus_simpy import HANDED, PHASES, RECEIVED, Part, Process, SimPyTorus
+
+#: What has the processor first.
+_PACKET, _ROWS, _TICK = range(3)
+
+
+@dataclass(eq=False)
+class _Packet:
+    """A spike under way, with a copy for each core it goes to."""
+
+    cell: int
+    tick: int
+    core: int
+    sent_ps: int
+    copies: list[_Copy] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class _Copy:
+    """A packet for one core; ``words`` are those of its row, numbered as in the tables."""
+
+    packet: _Packet
+    words: range
+    arrived_ps: int = -1
+    late: int = 0
+    state: int = k.UNDER_WAY
+
+
+class ReferenceMachine(Machine):
+    """Implements :class:`hwmodels.chips.spinnaker.machine.Machine` with SimPy."""
+
+    def __init__(self, *of_a_machine: Any) -> None:
+        super().__init__(*of_a_machine)
+        layout = self.layout
+        self.fabric = _Fabric(self)
+        self.env = self.fabric.env
+        self.sent: list[_Packet] = []
+        self.fired: list[tuple[int, int]] = []
+        self.under_way = 0
+        self._last_ps = 0
+        self.landing = _Landing(self)
+        self.arms = [_Core(self, core) for core in range(len(layout.size))]
+
+    def cost(self, of: int) -> int:
+        """A constant of the machine, by its place in the kernel's table."""
+        return int(self._cost[of])
+
+    def start_ticks(self, last: int) -> None:
+        """See :class:`Machine`."""
+        for core in self.arms:
+            core.start(last, self.now_ps + core.phase_ps)
+
+    def continue_ticks(self, last: int) -> None:
+        """See :class:`Machine`."""
+        for core in self.arms:
+            core.last_tick = last
+
+    def run(self, until_ps: int = FOREVER_PS) -> None:
+        """See :class:`Machine`."""
+        if until_ps != FOREVER_PS:
+            self.fabric.stop_at(until_ps)
+        else:
+            while (
+                self.under_way or any(arm.awake for arm in self.arms)
+            ) and self.env.peek() < np.inf:
+                self.env.step()
+        self._write()
+
+    def send(self, core: _Core, cell: int) -> None:
+        """A core sends a spike now."""
+        tree = int(self._cell_tree[cell])
+        if tree < 0:
+            return
+        packet = _Packet(cell, core.tick, core.number, self.env_ps)
+        first = int(self.layout.rows_of_cell[cell])
+        start = self.layout.row_start
+        for row in range(first, first + len(self.destinations(tree))):
+            packet.copies.append(_Copy(packet, range(int(start[row]), int(start[row + 1]))))
+        self.sent.append(packet)
+        self.under_way += len(packet.copies)
+        if self.conditions.ideal_fabric:
+            for destination in range(len(packet.copies)):
+                self.landing.put(packet, destination)
+        else:
+            number = self.fabric.send(tree, int(self.layout.port[core.number]))
+            self.fabric.carries[number] = packet
+
+    def destinations(self, tree: int) -> range:
+        """Places of a tree's destinations."""
+        trees = self.layout.trees
+        root = int(trees.root[tree])
+        return range(int(trees.first[root]), int(trees.last[root]))
+
+    def receiver(self, packet: _Packet, destination: int) -> _Core:
+        """The core at a destination of a packet."""
+        place = self.destinations(int(self._cell_tree[packet.cell]))[destination]
+        return self.arms[int(self.layout.unit_of[place])]
+
+    def given(self, core: int, tick: int) -> Iterator[int]:
+        """Cells that are told to fire until a tick."""
+        at = self._given_at
+        while at[core] < self._given_end[core] and self._given_tick[at[core]] <= tick:
+            at[core] += 1
+            yield int(self._given_cell[at[core] - 1])
+
+    def drives(self, core: int, tick: int) -> Iterator[tuple[int, int]]:
+        """Cells and their external currents that change until a tick."""
+        at = self._drive_at
+        while at[core] < self._drive_end[core] and self._drive_tick[at[core]] <= tick:
+            at[core] += 1
+            yield int(self._drive_cell[at[core] - 1]), int(self._drive_value[at[core] - 1])
+
+    def busy_now(self) -> None:
+        """Something has happened that a run has to wait for."""
+        self._last_ps = max(self._last_ps, self.env_ps)
+
+    @property
+    def env_ps(self) -> int:
+        """The time."""
+        return int(self.env.now) // PHASES
+
+    @property
+    def last_ps(self) -> int:
+        """See :class:`Machine`."""
+        return self._last_ps
+
+    def _write(self) -> None:
+        """Everything that happened, in the tables of the machine."""
+        packets = sorted(self.sent, key=lambda packet: (packet.sent_ps, packet.core))
+        pool = [(0, p.sent_ps, 0, 0, p.cell, p.tick) for p in packets]
+        self._pool = np.array(pool, dtype=np.int64).reshape(-1, k.PACKET_COLUMNS)
+        self._pool[:, 0] = self._cell_tree[self._pool[:, k.CELL]]
+        copies = [
+            (number, local, packet.sent_ps, copy.arrived_ps, copy.late, copy.state)
+            for number, packet in enumerate(packets)
+            for local, copy in enumerate(packet.copies)
+        ]
+        self._copies = np.array(copies, dtype=np.int64).reshape(-1, k.COPY_COLUMNS)
+        self._spikes = np.array(self.fired, dtype=np.int64).reshape(-1, 2).T
+        self._counts[k.PACKETS], self._counts[k.COPIES] = len(pool), len(copies)
+        self._counts[k.SPIKES] = len(self.fired)
+        self._fabric.link[:, CARRIED] = self.fabric.carried.ravel()
+        self._fabric.link[:, LONGEST] = self.fabric.longest.ravel()
+        self._fabric.chip[:, VISITS] = self.fabric.visits
+        for core in self.arms:
+            core.write(self.unit[core.number])
+
+
+class _Fabric(SimPyTorus):
+    """The fabric, whose packets belong to cores."""
+
+    def __init__(self, machine: ReferenceMachine) -> None:
+        layout, spec = machine.layout, machine.spec
+        super().__init__(layout.machine, spec.timing(), layout.trees, spec.application_cores)
+        self._of = machine
+        self.carries: dict[int, _Packet] = {}
+
+    def landed(self, packet: int, destination: int) -> None:
+        self._of.landing.put(self.carries[packet], destination)
+
+    def lost(self, packet: int, destination: int) -> None:
+        self._of.under_way -= 1
+        self._of.busy_now()
+        self.carries[packet].copies[destination].state = k.LOST
+
+
+class _Landing(Part):
+    """Gives cores what has arrived, in the last phase of an instant, by the core that sent it."""
+
+    phase = RECEIVED
+
+    def __init__(self, machine: ReferenceMachine) -> None:
+        super().__init__(machine.env)
+        self._machine = machine
+        self._here: list[tuple[_Packet, int]] = []
+
+    def put(self, packet: _Packet, destination: int) -> None:
+        """A copy is in the receive register of its core."""
+        self._here.append((packet, destination))
+        self.look()
+
+    def act(self) -> None:
+        machine = self._machine
+        here, self._here = self._here, []
+        for packet, destination in sorted(here, key=lambda one: (one[0].core, one[1])):
+            machine.under_way -= 1
+            machine.busy_now()
+            machine.receiver(packet, destination).receive(packet.copies[destination])
+
+
+class _Core:
+    """A core in use.
+
+    Parameters
+    ----------
+    machine : ReferenceMachine
+    number : int
+        Of the core among those in use.
+    """
+
+    def __init__(self, machine: ReferenceMachine, number: int) -> None:
+        self.machine, self.env, self.number = machine, machine.env, number
+        unit, layout = machine.unit[number], machine.layout
+        self.rule, self.phase_ps = int(unit[k.RULE]), int(unit[k.PHASE])
+        self.cells = range(
+            int(layout.first[number]), int(layout.first[number] + layout.size[number])
+        )
+        self._padded, self._probes = int(unit[k.PADDED]), int(unit[k.PROBES])
+        self._shifts = [int(unit[k.SHIFT_E + kind]) for kind in range(2)]
+        self._processor = simpy.PreemptiveResource(self.env)
+        self._queue: deque[_Copy] = deque()
+        #: The pipeline sleeps until this happens; its value is the first copy that was found.
+        self._woken = self.env.event()
+        self._asleep = True
+        #: For each slot the sums by (type, cell of the core).
+        self._ring: dict[int, dict[tuple[int, int], int]] = defaultdict(lambda: defaultdict(int))
+        self.tick = self.last_tick = -1
+        self._waiting = self._at_work = False
+        self._pending = self._starts = 0
+        self.counted: dict[int, int] = defaultdict(int)
+        self.env.process(self._pipeline())
+
+    @property
+    def awake(self) -> bool:
+        """Whether there is something that the core will still do."""
+        return self._ticking or self._at_work or not self._asleep
+
+    def write(self, unit: Any) -> None:
+        """What the core counted, in its row of the machine's table."""
+        for column in (k.BUSY, k.OVERRUNS, k.OVERFLOWS, k.DROPPED_LATE, k.LATE_WORDS,
+                       k.SATURATIONS, k.WORDS, k.NOT_YET, k.Q_MOST):  # fmt: skip
+            unit[column] = self.counted[column]
+
+    # The processor
+
+    def _compute(self, urgency: int, took_ps: int, phase: int = 0) -> Process:
+        """Have the processor for so long in all; what is more urgent takes it in between."""
+        left = took_ps
+        while True:
+            with self._processor.request(priority=urgency) as turn:
+                begun = None
+                try:
+                    yield turn
+                    begun = self.machine.env_ps
+                    yield self._at(begun + left, phase)
+                except simpy.Interrupt:
+                    if begun is not None:
+                        left -= self.machine.env_ps - begun
+                    continue
+            if urgency != _PACKET:
+                self.machine.busy_now()
+            return
+
+    def _at(self, time_ps: int, phase: int = 0) -> simpy.Event:
+        return self.env.timeout(max(time_ps * PHASES + phase - int(self.env.now), 0))
+
+    # Packets
+
+    def receive(self, copy: _Copy) -> None:
+        """A packet interrupts whatever the core does, and is queued."""
+        cost = self.machine.cost
+        copy.arrived_ps = self.machine.env_ps
+        if cost(k.IDEAL_CORES):
+            self._add_row(copy)
+            return
+        took = cost(k.RECEIVE_IDLE if self._asleep else k.RECEIVE_BUSY)
+        self.counted[k.BUSY] += took
+        self.env.process(self._compute(_PACKET, took))
+        if len(self._queue) >= cost(k.QUEUE) - 1:
+            self.counted[k.OVERFLOWS] += 1
+            copy.state = k.REFUSED
+            return
+        self._queue.append(copy)
+        self.counted[k.Q_MOST] = max(self.counted[k.Q_MOST], len(self._queue))
+        if self._asleep:
+            self._asleep = False
+            self._woken.succeed(self._find_next())
+
+    def _find_next(self) -> tuple[_Copy | None, int]:
+        """The next copy in the queue that has a row, and how long it takes to find it."""
+        cost, took = self.machine.cost, 0
+        while self._queue:
+            copy = self._queue.popleft()
+            took += cost(k.NEXT_LOOK_UP) + cost(k.PROBE) * self._probes
+            if copy.words:
+                return copy, took
+            copy.state = k.DONE
+        return None, took
+
+    # The row pipeline
+
+    def _pipeline(self) -> Process:
+        """Look spikes up, fetch their rows, add their words; one is fetched while one is added."""
+        cost = self.machine.cost
+        waking = cost(k.FIRST_LOOK_UP) - cost(k.NEXT_LOOK_UP)
+        while True:
+            found = yield self._woken
+            self._woken = self.env.event()
+            fixed = waking
+            while found is not None:
+                fetched = yield from self._look_up(found, fixed)
+                fixed = 0
+                while fetched is not None:
+                    row = yield fetched
+                    following = yield from self._look_up(self._find_next(), cost(k.DISPATCH))
+                    took = cost(k.ROW_FIXED) + cost(k.WORD) * len(row.words)
+                    self.counted[k.BUSY] += took
+                    yield from self._compute(_ROWS, took)
+                    self._add_row(row)
+                    fetched, fixed = following, waking
+                found = self._find_next() if self._queue else None
+            self._asleep = True
+
+    def _look_up(self, found: tuple[_Copy | None, int], fixed: int) -> Any:
+        """Take the time to find a row; gives the process that fetches it, if there is one."""
+        copy, took = found
+        self.counted[k.BUSY] += fixed + took
+        yield from self._compute(_ROWS, fixed + took)
+        return None if copy is None else self.env.process(self._fetch(copy))
+
+    def _fetch(self, copy: _Copy) -> Generator[simpy.Event, Any, _Copy]:
+        """The DMA of a row."""
+        cost = self.machine.cost
+        words = cost(k.DMA_HEADER) + len(copy.words)
+        yield self._at(self.machine.env_ps + cost(k.DMA_SETUP) + cost(k.DMA_WORD) * words)
+        self.machine.busy_now()
+        return copy
+
+    def _add_row(self, copy: _Copy) -> None:
+        """The words of a row enter the ring buffer, each by its delay and the spike's colour."""
+        machine, counted = self.machine, self.counted
+        cost, sent = machine.cost, copy.packet.tick
+        copy.state, copy.late = k.DONE, max(self.tick - sent, 0)
+        behind = (self.tick - sent) % cost(k.COLOURS)
+        if self.tick < sent:
+            counted[k.NOT_YET] += 1
+            if cost(k.IDEAL_CORES):
+                behind = self.tick - sent
+        for word in copy.words:
+            delay, weight = int(machine.word_delay[word]), int(machine.word_weight[word])
+            if delay <= behind if delay < 16 else (delay > 16 and sent + delay <= self.tick):
+                counted[k.LATE_WORDS] += 1
+                continue
+            acts = self.tick - behind + delay if delay <= 16 else sent + delay
+            slot = self._ring[acts % cost(k.SLOTS)]
+            place = (int(machine.word_kind[word]), int(machine.word_target[word]))
+            slot[place] += weight
+            if not cost(k.SPARE) and slot[place] > a.FULL:
+                slot[place] = a.FULL
+                counted[k.SATURATIONS] += 1
+        counted[k.WORDS] += len(copy.words)
+
+    # Ticks
+
+    def start(self, last_tick: int, first_ps: int) -> None:
+        """Start the timer, which stops when the last tick has begun."""
+        self.last_tick = last_tick
+        self._starts += 1
+        self.env.process(self._timer(first_ps, self._starts))
+
+    @property
+    def _ticking(self) -> bool:
+        return self.tick + self._pending + self._waiting < self.last_tick
+
+    def _timer(self, next_ps: int, start: int) -> Process:
+        """Call for a tick's work again and again; a call while the last is at work must wait."""
+        while True:
+            yield self._at(next_ps)
+            next_ps += self.machine.cost(k.TICK_PS)
+            if start < self._starts or not self._ticking:
+                return
+            if self._at_work:
+                self._pending += 1
+                self.counted[k.OVERRUNS] += 1
+            else:
+                self._at_work = self._waiting = True
+                self.env.process(self._ticks())
+
+    def _ticks(self) -> Process:
+        """The work of a tick, and of those that were called for in the meantime."""
+        while True:
+            yield from self._compute(_TICK, 0, HANDED)
+            self._waiting = False
+            spikes, took = self._advance()
+            self.counted[k.BUSY] += took
+            done = 0
+            for cell, at in [*spikes, (None, took)]:
+                done += yield from self._work_until(at, done)
+                if cell is not None:
+                    self.machine.send(self, cell)
+            if not self._pending:
+                break
+            self._pending -= 1
+            self._waiting = True
+        self._at_work = False
+
+    def _work_until(self, at: int, done: int) -> Generator[simpy.Event, Any, int]:
+        """Go on with the work of a tick up to a point of it; how much more is done then.
+
+        Two points take at least a picosecond, so that a core sends one packet at an instant.
+        """
+        if at > done or not done:
+            yield from self._compute(_TICK, at - done, HANDED)
+            return at - done
+        now = self.machine.env_ps
+        yield self._at(now + 1, HANDED)
+        yield from self._compute(_TICK, 0, HANDED)
+        return 1 if self.machine.env_ps == now + 1 else 0
+
+    def _advance(self) -> tuple[list[tuple[int, int]], int]:
+        """Compute a tick; its spikes, each with the work that is done by then, and all its work."""
+        machine, cost = self.machine, self.machine.cost
+        self.tick += 1
+        if cost(k.DROP_LATE):
+            for copy in self._queue:
+                copy.state = k.CLEARED
+            self.counted[k.DROPPED_LATE] += len(self._queue)
+            self._queue.clear()
+        for cell, value in machine.drives(self.number, self.tick):
+            machine.state[cell, a.EXTERNAL] = value
+        took = cost(k.BACKOFF)
+        if self.rule != k.SOURCE:
+            took += cost(k.DRAIN) * self._padded + cost(k.DRAIN_SLOT) * self._drain()
+        spikes: list[tuple[int, int]] = []
+        for cell, work, fires in self._updates():
+            took += work
+            if fires:
+                spikes.append((cell, took))
+        if self.rule >= 0:
+            self._sample()
+        machine.fired += [(cell, self.tick) for cell, _ in spikes]
+        if cost(k.IDEAL_CORES):
+            # As the work would be, or squeezed into half of the tick where it is longer.
+            if 2 * took > cost(k.TICK_PS):
+                spikes = [(cell, at * cost(k.TICK_PS) // (2 * took)) for cell, at in spikes]
+            took = spikes[-1][1] if spikes else 0
+        return spikes, took
+
+    def _drain(self) -> int:
+        """Take the sums of this tick; how many there are."""
+        machine, cost = self.machine, self.machine.cost
+        sums = self._ring.pop(self.tick % cost(k.SLOTS), {})
+        sums = {place: total for place, total in sums.items() if total}
+        for (kind, target), total in sorted(sums.items()):
+            if self.rule >= 0:
+                a.received(
+                    self.rule, machine.state, machine.constants, self.cells[target], kind, total,
+                    self._shifts[kind], cost(k.SPARE),
+                )  # fmt: skip
+        return len(sums)
+
+    def _updates(self) -> Iterator[tuple[int, int, bool]]:
+        """Cells in order, with the work that each is and whether it fires."""
+        machine, cost = self.machine, self.machine.cost
+        if self.rule < 0:
+            each = cost(k.UPDATE) if self.rule == k.EXTERNAL else 0
+            before = self.cells.start
+            for cell in machine.given(self.number, self.tick):
+                yield cell, each * max(cell - before, 0) + cost(k.SPIKE) + cost(k.SEND), True
+                before = max(before, cell)
+            yield -1, each * (self.cells.stop - before), False
+        elif self.tick > 0:  # time 0 is the initial state
+            spike = k.IZHIKEVICH_SPIKE if self.rule == a.IZHIKEVICH else k.SPIKE
+            for cell in self.cells:
+                held = self.rule != a.IZHIKEVICH and machine.state[cell, a.RECOVERY] > 0
+                fires = bool(a.updated(self.rule, machine.state, machine.constants, cell))
+                work = cost(k.REFRACTORY) if held else cost(k.COSTS + self.rule)
+                yield cell, work + fires * (cost(k.SEND) + cost(spike)), fires
+
+    def _sample(self) -> None:
+        """Keep the state of the cells that are recorded."""
+        machine = self.machine
+        if self.tick >= len(machine.trace):
+            return
+        for cell in self.cells:
+            at, state = machine.trace_of[cell], machine.state[cell]
+            if at < 0:
+                continue
+            inputs = [state[a.EXC], state[a.INH]]
+            if self.rule == a.LIF_ALPHA:
+                inputs = [
+                    a.product(state[a.EXC + kind], state[a.EXP_E + kind]) for kind in range(2)
+                ]
+            machine.trace[self.tick, at] = [state[a.V], state[a.RECOVERY], *inputs]
