@@ -200,9 +200,10 @@ class _Group:
         self._population = population
         self._substeps = model.substeps(timestep_ms)
         constants = model.constants(population.parameters, timestep_ms / self._substeps)
-        names = [*model.state, "hold_left", "i_inj", *constants]
+        names = [*model.state, "hold_left", "i_inj", "fires", *constants]
         # Groups of one cell type share a name, and with it their compiled code.
-        # Threshold and reset are cheap in NumPy, and each compiled piece costs seconds once.
+        # Each compiled piece costs seconds once: the update says who fires, and the reset, which
+        # comes seldom, is done in NumPy.
         self.group = brian2.NeuronGroup(
             population.size,
             "\n".join(f"{name} : 1" for name in names),
@@ -213,12 +214,11 @@ class _Group:
             name=f"cosim_{population.celltype}",
         )
         self._updater = self.group.run_regularly(
-            model.update,
+            f"{model.update}\nfires = int({model.threshold})",
             when="groups",
             codeobj_class=brian2.get_device().code_object_class(),
             name=f"cosim_{population.celltype}_update",
         )
-        self._thresholder = self.group.thresholder["spike"]
         self._resetter = self.group.resetter["spike"]
         #: Views of Brian2's own memory.
         self.arrays = {name: self.group.variables[name].get_value() for name in names}
@@ -226,18 +226,20 @@ class _Group:
             self.arrays[name][:] = values
         for name, values in population.initial_values.items():
             self._assign(name, values)
-        for part in (self._updater, self._thresholder, self._resetter):
+        for part in (self._updater, self._resetter):
             part.before_run({})
+        self._fires = self.arrays["fires"]
         self._spikespace = self.group.variables["_spikespace"].get_value()
 
     def advance(self) -> NDArray[np.int32]:
         for _ in range(self._substeps):
             self._updater.run()
-        self._thresholder.run()
-        n_spikes = self._spikespace[-1]
-        if n_spikes:
+        spiking = self._fires.nonzero()[0].astype(np.int32)
+        if len(spiking):
+            self._spikespace[: len(spiking)] = spiking
+            self._spikespace[-1] = len(spiking)
             self._resetter.run()
-        return self._spikespace[:n_spikes].copy()
+        return spiking
 
     def update(self, population: Population, timestep_ms: float) -> None:
         before, self._population = self._population, population

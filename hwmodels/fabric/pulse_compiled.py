@@ -38,6 +38,9 @@ from hwmodels.fabric.pulse import (
 )
 from hwmodels.fabric.pulse_cells import ABSORB, BURST, GATE, INPUTS, OUTPUTS, SOMA, Tables
 
+#: When the next pulse is taken where there is none.
+NEVER_MORE = -NEVER
+
 
 class _State(NamedTuple):
     """Of all cells; ``taken_fs`` by input."""
@@ -72,6 +75,7 @@ class CompiledPulses:
         )  # fmt: skip
         #: Pulses on their way: time, pin, spike, synapse.
         self._waiting = np.empty((0, 4), dtype=np.int64)
+        self._next_fs = NEVER_MORE
         self._kernel = compiled(_run, draw, decay) if can_compile() else _run
 
     def run(
@@ -83,17 +87,17 @@ class CompiledPulses:
             columns = (times_fs, pins, spikes, np.full(len(pins), -1))
             given = np.stack(columns, axis=1).astype(np.int64)
             self._waiting = np.concatenate((self._waiting, given))
-        if not len(self._waiting):
+            self._next_fs = min(self._next_fs, int(times_fs.min()))
+        if not len(self._waiting) or self._next_fs >= until_fs:
             return np.empty(0, dtype=LOG)
         c = self._conditions
         rows, self._waiting = self._kernel(
             self._circuit, self._tables, self._state, self._waiting, c.collisions, c.jitter,
             c.seed, until_fs, NORMAL, DECAY,
         )  # fmt: skip
-        log = np.empty(len(rows), dtype=LOG)
-        for k, name in enumerate(LOG.names or ()):
-            log[name] = rows[:, k]
-        return np.sort(log, order=list(LOG.names or ()))
+        self._next_fs = int(self._waiting[:, 0].min()) if len(self._waiting) else NEVER_MORE
+        # Columns are the fields of the log, the last one the least of the sort's keys.
+        return rows[np.lexsort(rows.T[::-1])].view(LOG)[:, 0]
 
     @property
     def flips(self) -> NDArray[np.int64]:

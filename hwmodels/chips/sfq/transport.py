@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _LATEST = int(np.iinfo(PACKET["late_steps"]).max)
 #: A pulse that takes its way with all that can stretch it, and this, was absorbed.
 _SLACK_FS = 200_000
+_NONE = np.empty(0, dtype=np.int64)
+_NEVER = int(np.iinfo(np.int64).max)
 
 
 class SfqTransport:
@@ -79,6 +81,7 @@ class SfqTransport:
         self._open_key = np.empty(0, dtype=np.int64)
         self._open_fs = np.empty(0, dtype=np.int64)
         self._deadline = np.empty(0, dtype=np.int64)
+        self._first_deadline = _NEVER
         self._steps_fs: list[int] = []
         self._now_fs = self._spikes = 0
         self._counts: dict[str, int] = {}
@@ -90,7 +93,7 @@ class SfqTransport:
         steps = np.concatenate(
             [none] + [to_delay_steps(p.delay_ms, network.timestep_ms) for p in network.projections]
         )
-        shortest = np.full(len(source), np.iinfo(np.int64).max)
+        shortest = np.full(len(source), _NEVER)
         np.minimum.at(shortest, self._axon_of(source), steps)
         return shortest * self._step_fs
 
@@ -151,12 +154,15 @@ class SfqTransport:
             return None
         if not (len(self._open) or self._engine.under_way):
             return None
-        spikes = np.arange(self._spikes - len(fired), self._spikes)
-        times = np.full(len(fired), now, dtype=np.int64)
-        log = self._engine.run(self._entry[fired], times, spikes, self._now_fs)
+        if len(fired):
+            spikes = np.arange(self._spikes - len(fired), self._spikes)
+            times = np.full(len(fired), now)
+            log = self._engine.run(self._entry[fired], times, spikes, self._now_fs)
+        else:
+            log = self._engine.run(_NONE, _NONE, _NONE, self._now_fs)
+            if not (len(log) or self._first_deadline < self._now_fs):
+                return None
         overdue = self._deadline < self._now_fs
-        if not (len(fired) or len(log) or overdue.any()):
-            return None
         count_ends(log, self._circuit.type, self._chip.library, self._counts)
         taken = log[log["what"] == TAKEN]
         found_key = taken["spike"] * self._n_cores + self._core[taken["cell"]]
@@ -199,6 +205,7 @@ class SfqTransport:
         way = np.rint(self._stretch * self._wired.latency_fs[axons]).astype(np.int64)
         latest = now + way + _SLACK_FS
         self._deadline = np.concatenate((self._deadline, latest))
+        self._first_deadline = int(latest.min(initial=self._first_deadline))
 
     def _close(self, closed: NDArray[np.bool_]) -> None:
         """Put packets aside whose fate is known."""
@@ -208,6 +215,7 @@ class SfqTransport:
         kept = ~closed
         self._open, self._open_key = self._open[kept], self._open_key[kept]
         self._open_fs, self._deadline = self._open_fs[kept], self._deadline[kept]
+        self._first_deadline = int(self._deadline.min(initial=_NEVER))
 
     def report(self, steps: int) -> HardwareReport:
         """Everything the wiring did; see :class:`hwmodels.chip.Transport`."""
