@@ -3,8 +3,8 @@
 In: what the sequential mapper gets. Out: a Placement in which no core exceeds any limit, on no
 more cores than the sequential one takes, with no more traffic. METIS (Karypis and Kumar 1998)
 partitions the graph of synapses for the least communication volume; the parts are then arranged
-on the routers by the fast approximate solution of the quadratic assignment problem (Vogelstein et
-al. 2015) and exchanges of two, as SciPy has them. It must not know any chip's timing or arithmetic.
+on the routers (:mod:`hwmodels.mapping.arranging`). It must not know any chip's timing or
+arithmetic.
 
 Traffic is counted with one packet for each axon, as if every cell fired as often as any other;
 hops are those of a mesh.
@@ -19,15 +19,11 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.errors import CapacityError, ModelError
+from hwmodels.errors import CapacityError
+from hwmodels.mapping.arranging import arrange, metis
 from hwmodels.mapping.placement import CoreLimits, Placement, core_positions, synapse_ends
 from hwmodels.mapping.sequential import place_sequentially
 from hwmodels.network import Network
-
-#: Above so many cores parts stay where the partition numbers them: arranging grows as their cube.
-_ARRANGED = 512
-#: Up to so many, exchanges of two cores follow.
-_EXCHANGED = 40
 
 
 def place_by_traffic(
@@ -73,7 +69,7 @@ def place_by_traffic(
         too_large, cores = error, min(limits.cores, int(1.1 * least) + 1)
     candidates = [] if plain is None else [plain]
     if 2 * cores <= np.count_nonzero(units_of):  # METIS cannot make parts of single cells
-        part = _parts(network, units_of, cores, limits.units)
+        part = partition(network, units_of, cores, limits.units)
         order = np.lexsort((np.arange(len(part)), part))
         order = order[units_of[order] > 0]
         borders = np.flatnonzero(np.diff(part[order])) + 1
@@ -109,12 +105,24 @@ def traffic(placement: Placement, host: tuple[int, int] = (0, 0)) -> int:
     return int(hops.sum() + np.count_nonzero(core != axons.core))
 
 
-def _parts(
+def partition(
     network: Network, units_of: NDArray[np.int64], parts: int, room: int
 ) -> NDArray[np.int64]:
     """Part of each cell: of equal size and with few other parts to send to.
 
-    Spike sources weigh nothing, but what they send counts.
+    Parameters
+    ----------
+    network : Network
+    units_of : int64, shape (cells,)
+        Size of each cell; spike sources weigh nothing, but what they send counts.
+    parts : int
+    room : int
+        Largest size of a part.
+
+    Raises
+    ------
+    ModelError
+        When METIS is not installed.
     """
     # How much larger than the average a part may be, in thousandths.
     slack = int(1000 * (room * parts / max(int(units_of.sum()), 1) - 1))
@@ -126,10 +134,7 @@ def _parts(
 @lru_cache(maxsize=8)
 def _partition(ends: bytes, units: bytes, parts: int, slack: int) -> NDArray[np.int64]:
     """The same of plain arrays, remembered: candidates of an exploration ask for few of them."""
-    try:
-        import pymetis
-    except ImportError:
-        raise ModelError("mapper=traffic needs METIS: pip install pymetis") from None
+    pymetis = metis()
     from scipy.sparse import coo_array
 
     sources, targets = np.frombuffer(ends, dtype=np.int64).reshape(2, -1)
@@ -154,28 +159,9 @@ def _partition(ends: bytes, units: bytes, parts: int, slack: int) -> NDArray[np.
 def _arrangement(
     placement: Placement, positions: NDArray[np.int16], host: tuple[int, int]
 ) -> NDArray[np.int64] | None:
-    """Which of a placement's cores should lie at each position; None for a large hardware."""
-    from scipy.optimize import quadratic_assignment
-
-    n_cores = placement.n_cores
-    if not 1 < n_cores <= _ARRANGED:
+    """Which of a placement's cores should lie at each position; None for less than two."""
+    if placement.n_cores < 2:
         return None
     axons = placement.axons
     source = np.repeat(np.arange(len(placement.core_of)), np.diff(axons.indptr))
-    core = placement.core_of[source]
-    # The host is a core that stays where it is.
-    flow = np.zeros((n_cores + 1, n_cores + 1))
-    np.add.at(flow, (np.where(core >= 0, core, n_cores), axons.core), 1.0)
-    places = np.concatenate((positions.astype(float), [host]))
-    distance = np.abs(places[:, None] - places[None]).sum(axis=2)
-    fixed = {
-        "partial_match": np.array([[n_cores, n_cores]]),
-        "rng": np.random.default_rng(0),  # unused from a given start, but asked for
-    }
-    found = quadratic_assignment(flow, distance, options=fixed)
-    if n_cores <= _EXCHANGED:
-        guess = np.stack([np.arange(n_cores), found.col_ind[:n_cores]], axis=1)
-        found = quadratic_assignment(
-            flow, distance, method="2opt", options={**fixed, "partial_guess": guess}
-        )
-    return np.argsort(found.col_ind[:n_cores])
+    return arrange(placement.core_of[source], axons.core, positions, host)

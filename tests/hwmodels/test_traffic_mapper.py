@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.errors import CapacityError, ModelError
 from hwmodels.mapping import CoreLimits, mesh_graph
+from hwmodels.mapping.arranging import arrange
 from hwmodels.mapping.sequential import place_sequentially
 from hwmodels.mapping.traffic import place_by_traffic, traffic
 from tests.hwmodels.networks import cells, network, random_network, source, synapses
-from tests.hwmodels.running import run
+from tests.hwmodels.running import run, run_on
 
 
 def communities(n, of, rng=None):
@@ -133,3 +135,84 @@ def test_loihi_computes_the_same_spikes_and_sends_fewer_packets_between_cores():
 def test_an_unknown_mapper_is_named():
     with pytest.raises(ModelError, match="mapper must be one of sequential, traffic, got 'best'"):
         run(network(cells(1)), 1.0, mapper="best")
+
+
+def mixed_communities(n, of, seed=0, delay=3.0):
+    """Cells with one weight that talk within their community, and one spike to start each."""
+    order = np.random.default_rng(seed).permutation(n)
+    pairs = [
+        (int(order[a]), int(order[b])) for a in range(n) for b in range(n)
+        if a // of == b // of and a != b
+    ]  # fmt: skip
+    starts = [(c, int(order[c * of])) for c in range(n // of)]
+    return network(
+        cells(n, "cells", "IF_curr_delta", tau_m=1e9, v_rest=-65.0, v_thresh=-60.0),
+        source(*[[float(2 * c)] for c in range(n // of)]),
+        projections=[
+            synapses(0, 0, pairs, 6.0, delay, n_pre=n),
+            synapses(1, 0, starts, 6.0, 1.0, n_pre=n // of),
+        ],
+    )
+
+
+def test_truenorth_computes_the_same_spikes_with_fewer_relays_and_hops():
+    net = mixed_communities(128, 8)
+    results = [
+        run_on(TrueNorth(neurons_per_core=16, axons_per_core=160, mapper=mapper), net, 40.0)
+        for mapper in ("sequential", "traffic")
+    ]
+    plain, traffic_aware = results
+    assert len(plain.spikes[0].cell) > 128
+    for ours, theirs in zip(plain.spikes, traffic_aware.spikes, strict=True):
+        assert np.array_equal(ours.cell, theirs.cell)
+        assert np.array_equal(ours.time_ms, theirs.time_ms)
+    assert plain.counts["relay neurons added"] > 0
+    assert "relay neurons added" not in traffic_aware.counts  # a community is a core's
+    hops = [result.hardware.packets["hops"].sum() for result in results]
+    assert hops[1] < hops[0] / 3
+
+
+@given(seed=st.integers(0, 2**16), n=st.integers(8, 60), small=st.integers(4, 24))
+@settings(max_examples=20, deadline=None)
+def test_truenorth_never_takes_more_cores_or_relays_and_keeps_every_limit(seed, n, small):
+    net = random_network(np.random.default_rng(seed), n=n, synapse_count=6 * n)
+    placed = {}
+    for mapper in ("sequential", "traffic"):
+        chip = TrueNorth(neurons_per_core=small, axons_per_core=128, mapper=mapper)
+        translation = chip.translate(net)
+        layout = placed[mapper] = translation.formats.layout
+        assert layout.neurons().max() <= small
+        assert layout.axons().max() <= 128
+        slots = (
+            layout.unit_core[layout.unit_core >= 0] * small
+            + layout.unit_slot[layout.unit_core >= 0]
+        )
+        assert len(np.unique(slots)) == len(slots)
+        assert len(np.unique(layout.position, axis=0)) == layout.cores
+
+    def neurons(name):
+        return int(placed[name].neurons().sum())
+
+    assert (
+        neurons("traffic") - placed["traffic"].relays
+        == neurons("sequential") - placed["sequential"].relays
+    )
+
+
+@pytest.mark.parametrize("side", [4, 18])
+def test_a_shuffled_grid_of_cores_is_laid_out_again(side):
+    """Within one assignment, and over several regions that METIS cuts."""
+    position = np.stack(np.divmod(np.arange(side * side), side), axis=1)
+    core = np.random.default_rng(1).permutation(side * side)
+    grid = core.reshape(side, side)
+    sender = np.concatenate([grid[:-1].ravel(), grid[:, :-1].ravel(), [-1]])
+    receiver = np.concatenate([grid[1:].ravel(), grid[:, 1:].ravel(), [grid[0, 0]]])
+
+    def hops(at):
+        places = np.concatenate((position[at], [[0, 0]]))
+        return np.abs(places[sender] - places[receiver]).sum()
+
+    at = np.argsort(arrange(sender, receiver, position, (0, 0)))
+    assert sorted(at) == list(range(side * side))
+    assert hops(at) < hops(np.arange(side * side)) / (1.5 if side == 4 else 3)
+    assert hops(at) >= len(sender) - 1

@@ -19,6 +19,7 @@ from hwmodels.chips.truenorth.transport import Fabric
 from hwmodels.errors import ModelError
 from hwmodels.fabric.multicore import FIDELITIES
 from hwmodels.mapping import Axons, Placement
+from hwmodels.mapping.mappers import MAPPERS
 from hwmodels.network import Network
 from hwmodels.options import choice, optional_number, whole_number
 from hwmodels.result import HardwareReport
@@ -53,6 +54,9 @@ class TrueNorth(Chip):
     counters : int
         Neurons that count for a group of inputs (at most all of a core); more than so many
         spikes of a group in a tick are lost.
+    mapper : {"sequential", "traffic"}
+        Cells to cores in the script's order and cores side by side, or what talks together and
+        near to each other.
     **changes
         Any field of the specification.
 
@@ -75,6 +79,7 @@ class TrueNorth(Chip):
     synapses = choice("at_once", "centred")
     overflow = choice("merge", "refuse")
     counters = whole_number(16, least=1)
+    mapper = choice(*MAPPERS)
 
     def __init__(
         self,
@@ -95,6 +100,7 @@ class TrueNorth(Chip):
             stochastic_leak=self.leak == "stochastic",
             centred=self.synapses == "centred",
             counters=self.counters if self.overflow == "merge" else 0,
+            mapper=self.mapper,
         )
 
     def function(self) -> Mapping[str, Any] | None:
@@ -109,6 +115,7 @@ class TrueNorth(Chip):
             "synapses": self.synapses,
             "overflow": self.overflow,
             "counters": self.counters,
+            "mapper": self.mapper,
             **self.spec.number_formats(),
             **{name: getattr(self.spec, name) for name in names},
         }

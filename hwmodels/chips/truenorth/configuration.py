@@ -24,6 +24,8 @@ class Settings:
     centred: bool
     #: Of a group that merges inputs; 0: inputs beyond a core's axons are refused.
     counters: int
+    #: How cells get to cores, out of :data:`hwmodels.mapping.mappers.MAPPERS`.
+    mapper: str = "sequential"
 
     @property
     def own(self) -> bool:

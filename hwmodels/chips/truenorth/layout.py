@@ -84,23 +84,24 @@ class Layout:
         return np.bincount(self.axon_core, minlength=self.cores)
 
 
-def fill(start, key, stamp, size, max_axons, max_neurons, core):  # type: ignore[no-untyped-def]
-    """Parts to cores in their order, until axons or neurons run out; returns the cores taken.
+def fill(start, key, stamp, size, order, begins, max_axons, max_neurons, core):  # type: ignore[no-untyped-def]
+    """Parts to cores in some order, until axons or neurons run out; returns the cores taken.
 
     ``start`` int64, shape (parts + 1,) and ``key`` say which axons a part listens to, ``size`` how
-    many neurons it has; ``stamp`` int64, one a key, must be -1; ``core`` int64, shape (parts,) is
-    filled. A part that does not fit on a core alone gives ``-1 - part``.
+    many neurons it has; ``stamp`` int64, one a key, must be -1; ``order`` int64 and ``begins``
+    bool, shape (parts,): the parts as they come, and those that begin a core in any case; ``core``
+    int64, shape (parts,) is filled. A part that does not fit on a core alone gives ``-1 - part``.
     """
     current = 0
     axons = neurons = 0
-    for part in range(len(start) - 1):
+    for part in order:
         first, last = start[part], start[part + 1]
         new = 0
         for k in range(first, last):
             if stamp[key[k]] != current:
                 stamp[key[k]] = current
                 new += 1
-        if axons + new > max_axons or neurons + size[part] > max_neurons:
+        if axons + new > max_axons or neurons + size[part] > max_neurons or begins[part]:
             if neurons:
                 current += 1
             axons = neurons = new = 0
@@ -122,12 +123,16 @@ def fill_cores(
     size: NDArray[np.int64],
     max_axons: int,
     max_neurons: int,
+    order: NDArray[np.int64] | None = None,
+    begins: NDArray[np.bool_] | None = None,
 ) -> tuple[NDArray[np.int64], int]:
     """:func:`fill` with its tables; returns the core of each part and the number of cores."""
     core = np.zeros(len(start) - 1, dtype=np.int64)
+    order = np.arange(len(core)) if order is None else order
+    begins = np.zeros(len(core), dtype=bool) if begins is None else begins
     stamp = np.full(int(key.max(initial=-1)) + 1, -1, dtype=np.int64)
     run = compiled(fill) if can_compile() else fill
-    return core, int(run(start, key, stamp, size, max_axons, max_neurons, core))
+    return core, int(run(start, key, stamp, size, order, begins, max_axons, max_neurons, core))
 
 
 class Relays:

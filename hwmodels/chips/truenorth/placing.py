@@ -12,9 +12,13 @@ from hwmodels.chips.truenorth.layout import Layout, Relays, fill_cores, position
 from hwmodels.chips.truenorth.merging import Merging, find_groups
 from hwmodels.chips.truenorth.weights import NO_BIT, Pairs, kernel, settle
 from hwmodels.errors import CapacityError
+from hwmodels.mapping.arranging import arrange
+from hwmodels.mapping.traffic import partition
 from hwmodels.network import Network
 
 _NO_LIMIT = 1 << 60
+#: Cells a core, below which a partition takes long and gains little: most of a core are relays.
+_FEWEST = 8
 
 
 def lay_out(
@@ -46,7 +50,10 @@ def lay_out(
     order = np.argsort(part, kind="stable")
     start = np.searchsorted(part[order], np.arange(len(size) + 1)).astype(np.int64)
     key = _numbers((source, delay, kind))[order]
-    core, cores = fill_cores(start, key, size, max_axons, spec.neurons_per_core)
+    limits = (max_axons, spec.neurons_per_core)
+    core, cores = fill_cores(start, key, size, *limits)
+    if settings.mapper == "traffic" and 1 < cores <= spec.cores:
+        core, cores = _together(network, cells, (start, key, size), limits, (core, cores))
     if cores < 0:
         raise _too_many_inputs(
             network, settings, pairs, int(cells[-1 - cores]), start[-cores] - start[-1 - cores]
@@ -121,9 +128,7 @@ def lay_out(
         added[axon] = ticks
     units = np.array(relays.units, dtype=np.int64).reshape(-1, 3)
     groups = np.array(relays.groups, dtype=np.int64).reshape(-1, 4)
-    # Parts follow each other on their core.
-    before = np.cumsum(size) - size
-    slot = before - before[np.searchsorted(core, core)] if len(core) else before
+    slot = _ranks(core, size)
     unit_core, unit_slot = np.full((2, len(placed)), -1, dtype=np.int64)
     unit_core[cells], unit_slot[cells] = core[: len(cells)], slot[: len(cells)]
     of_group = len(cells) + np.repeat(np.arange(len(merging.counters)), merging.counters)
@@ -132,12 +137,24 @@ def lay_out(
     entries = len(merging.entry_group)
     none = np.zeros(len(first), dtype=np.int64)
     cores = len(relays.neurons)
+    sender_core = np.concatenate([unit_core, core[of_group], units[:, 0]])
+    receiver_core = np.concatenate([axon_core, groups[:, 0]])
+    at = np.arange(cores)
+    if settings.mapper == "traffic" and cores > 1:
+        at = np.argsort(
+            arrange(
+                sender_core[leg_unit],
+                receiver_core[leg_axon],
+                positions(cores, spec),
+                (spec.host_column, spec.host_row),
+            )
+        )
     configuration.layout = Layout(
         cores=cores,
-        unit_core=np.concatenate([unit_core, core[of_group], units[:, 0]]).astype(np.int32),
+        unit_core=sender_core.astype(np.int32),
         unit_slot=np.concatenate([unit_slot, slot[of_group] + rank, units[:, 1]]).astype(np.int32),
         unit_cell=np.concatenate([sender_cell, units[:, 2]]).astype(np.int32),
-        axon_core=np.concatenate([axon_core, groups[:, 0]]).astype(np.int32),
+        axon_core=receiver_core.astype(np.int32),
         axon_slot=np.concatenate([_ranks(axon_core), groups[:, 1]]).astype(np.int32),
         axon_type=np.concatenate([axon_type, np.zeros_like(groups[:, 0])]).astype(np.int32),
         axon_events=np.concatenate([count_events(configuration), groups[:, 3]]),
@@ -149,7 +166,7 @@ def lay_out(
         ).astype(np.int64),
         leg_axon=leg_axon[order],
         leg_delay=leg_delay[order],
-        position=positions(cores, spec),
+        position=positions(cores, spec)[at],
         relays=len(relays.units),
         counters=counters,
         entry_axon=configuration.more_axon[len(more[0]) - entries :],
@@ -158,6 +175,44 @@ def lay_out(
         group_counters=merging.counters,
         added_ticks=added,
     )  # fmt: skip
+
+
+def _together(
+    network: Network,
+    cells: NDArray[np.int64],
+    parts: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    limits: tuple[int, int],
+    plain: tuple[NDArray[np.int64], int],
+) -> tuple[NDArray[np.int64], int]:
+    """Cores of parts with fewer axons in all: cells that talk to each other share one.
+
+    Groups of counters, which follow the cells, stay in their order behind them. What takes more
+    cores or axons than the plain filling is not taken.
+    """
+    start, key, size = parts
+    core, cores = plain
+    if _FEWEST * cores > len(cells):
+        return plain
+    units = np.zeros(int(network.offsets[-1]), dtype=np.int64)
+    units[cells] = 1
+    part = partition(network, units, cores, limits[1])[cells]
+    # The groups come last, and begin a core of their own.
+    group = np.concatenate([part, np.full(len(size) - len(cells), cores)])
+    order = np.argsort(group, kind="stable").astype(np.int64)
+    border = np.zeros(len(size), dtype=bool)
+    border[order[1:]] = np.diff(group[order]) > 0
+    best, least = plain, _axons(core, start, key)
+    for begins in (border, np.zeros_like(border)):
+        candidate = fill_cores(start, key, size, *limits, order, begins)
+        if 0 < candidate[1] <= cores and (axons := _axons(candidate[0], start, key)) < least:
+            best, least = candidate, axons
+    return best
+
+
+def _axons(core: NDArray[np.int64], start: NDArray[np.int64], key: NDArray[np.int64]) -> int:
+    """Axons of all cores together."""
+    of_core = np.repeat(core, np.diff(start))
+    return len(np.unique(of_core * (int(key.max(initial=0)) + 1) + key))
 
 
 def _rows_of_groups(
@@ -297,11 +352,13 @@ def _numbers(columns: tuple[NDArray[np.int64], ...]) -> NDArray[np.int64]:
     return number
 
 
-def _ranks(core: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Which one of its core each is, from 0 in their order."""
+def _ranks(core: NDArray[np.int64], size: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
+    """Where on its core each begins, in their order, when each takes so much; 1 by default."""
     order = np.argsort(core, kind="stable")
+    taken = np.ones(len(core), dtype=np.int64) if size is None else size[order]
+    before = np.cumsum(taken) - taken
     ranks = np.empty(len(core), dtype=np.int64)
-    ranks[order] = np.arange(len(core)) - np.searchsorted(core[order], core[order])
+    ranks[order] = before - before[np.searchsorted(core[order], core[order])] if len(core) else 0
     return ranks
 
 

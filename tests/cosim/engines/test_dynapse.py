@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from hwmodels.chips.dynapse import Dynapse
 from hwmodels.errors import ModelError
 from tests.cosim.engines.running import run, same_everything, same_spikes
-from tests.cosim.networks import balanced, cell, one_to_one, recorded, source, step_current
+from tests.cosim.networks import balanced, cell, one_to_one, recorded, source
 
 
 @pytest.mark.parametrize("celltype", ["IF_curr_exp", "IF_cond_exp"])
@@ -23,40 +21,6 @@ def test_without_effects_or_with_mismatch_zero_it_is_the_reference_bit_for_bit(c
     assert same_everything(reference, ideal)
     assert ideal.hardware.effects == ()
     assert len(ideal.hardware.quantisation) == 0
-
-
-@pytest.mark.parametrize(
-    "celltype", ["IF_curr_alpha", "IF_curr_delta", "IF_cond_alpha", "Izhikevich",
-                 "EIF_cond_exp_isfa_ista"],
-)  # fmt: skip
-def test_any_cell_type_runs_as_exact_neurons_on_the_fabric(celltype):
-    strong = {"IF_curr_delta": 8.0, "Izhikevich": 12.0, "IF_curr_alpha": 3.0}.get(celltype, 0.08)
-    network = recorded(
-        cell(celltype, 3, "a"),
-        source([[0.0, 5.0, 5.0, 9.0], [7.0], [2.0, 20.0, 20.1, 20.2]]),
-        cell(celltype, 3, "b"),
-        projections=[
-            one_to_one(1, 0, strong, 1.5, n=3),
-            one_to_one(0, 2, strong, 0.3, n=3, label="q"),
-            one_to_one(2, 0, strong / 3, 2.0, n=3, label="r"),
-        ],
-        currents=[step_current(3.0, 0.4, stop=30.0)],
-    )
-    reference = run(network, "brian2", 60.0)
-    assert len(reference.spikes[0].cell) > 0
-    assert same_everything(reference, run(network, "dynapse", 60.0, effects="none"))
-    # Latencies are far shorter than a step, so the grid of exact neurons hides them.
-    routed = run(network, "dynapse", 60.0, neurons="exact", effects="fabric")
-    assert same_everything(reference, routed)
-    assert np.all(routed.hardware.packets["arrive_ps"] > routed.hardware.packets["inject_ps"])
-
-
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**16), n=st.integers(5, 60), dt=st.sampled_from([0.1, 1.0]))
-def test_any_random_network_on_an_ideal_chip_is_the_reference(seed, n, dt):
-    network = balanced(n, seed=seed, dt=dt)
-    reference = run(network, "brian2", 40.0)
-    assert same_everything(reference, run(network, "dynapse", 40.0, effects="none"))
 
 
 def test_latency_above_a_step_acts_steps_later_on_exact_neurons():

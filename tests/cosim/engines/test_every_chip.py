@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cosim.engines import get_engine
 from cosim.engines.hardware import HardwareEngine
@@ -18,7 +20,8 @@ from cosim.workload import load_workload
 from hwmodels.chips import chip_class, chip_names
 from hwmodels.errors import CapacityError, UnsupportedError
 from hwmodels.network import Projection
-from tests.cosim.networks import cell, recorded
+from tests.cosim.engines.running import run, same_everything
+from tests.cosim.networks import balanced, cell, one_to_one, recorded, source, step_current
 
 SCRIPT = Path(__file__).parent / "any_chip.py"
 every_chip = pytest.mark.parametrize("chip", chip_names())
@@ -50,6 +53,49 @@ def test_the_same_script_on_an_ideal_chip_is_the_reference_bit_for_bit(chip):
     assert sum(len(spikes.cell) for spikes in result.spikes) > 400
     assert result.hardware.effects == ()
     assert len(result.hardware.quantisation) == 0
+
+
+@every_chip
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 2**16), n=st.integers(5, 60), dt=st.sampled_from([0.1, 1.0]))
+def test_any_random_network_on_an_ideal_chip_is_the_reference(chip, seed, n, dt):
+    network = balanced(n, seed=seed, dt=dt)
+    reference = run(network, "brian2", 40.0)
+    assert same_everything(reference, run(network, chip, 40.0, effects="none"))
+
+
+#: Effects of what lies between cells, by chip, where it is more than its fabric.
+BETWEEN = {"truenorth": "fan_in+fan_out+fabric", "spinnaker": "core_load+fabric"}
+
+
+@pytest.mark.parametrize(
+    "celltype",
+    ["IF_curr_alpha", "IF_curr_delta", "IF_cond_alpha", "Izhikevich", "EIF_cond_exp_isfa_ista"],
+)
+@pytest.mark.parametrize("chip", [c for c in chip_names() if "fabric" in chip_class(c).all_effects])
+def test_any_cell_type_runs_as_exact_neurons_on_the_fabric(chip, celltype):
+    strong = {"IF_curr_delta": 8.0, "Izhikevich": 12.0, "IF_curr_alpha": 3.0}.get(celltype, 0.08)
+    network = recorded(
+        cell(celltype, 3, "a"),
+        source([[0.0, 5.0, 9.0], [7.0], [2.0, 20.0, 30.0]]),
+        cell(celltype, 3, "b"),
+        projections=[
+            one_to_one(1, 0, strong, 6.0, n=3),
+            one_to_one(0, 2, strong, 6.1, n=3, label="q"),
+            one_to_one(2, 0, strong / 3, 6.2, n=3, label="r"),
+        ],
+        currents=[step_current(3.0, 0.4, stop=30.0)],
+    )
+    reference = run(network, "brian2", 60.0)
+    assert len(reference.spikes[0].cell) > 0
+    assert same_everything(reference, run(network, chip, 60.0, neurons="exact", effects="none"))
+    # Nothing waits and all ways are shorter than the delays, so the fabric hides itself.
+    routed = run(network, chip, 60.0, neurons="exact", effects=BETWEEN.get(chip, "fabric"))
+    assert same_everything(reference, routed)
+    packets = routed.hardware.packets
+    there = packets[packets["arrive_ps"] >= 0]
+    assert len(there)
+    assert np.all(there["arrive_ps"] >= there["inject_ps"])
 
 
 @every_chip

@@ -14,7 +14,7 @@ from cosim.experiment import Experiment, Stage
 from hwmodels.errors import ModelError, UnsupportedError
 from hwmodels.network import Population
 from tests.cosim.engines.running import run, same_everything, same_spikes
-from tests.cosim.networks import balanced, cell, one_to_one, recorded, source, step_current
+from tests.cosim.networks import balanced, cell, recorded
 
 
 @pytest.mark.parametrize("celltype", ["IF_curr_exp", "IF_cond_exp"])
@@ -26,32 +26,6 @@ def test_an_ideal_chip_is_the_reference_bit_for_bit_in_a_recurrent_network(cellt
     assert ideal.network_hash == reference.network_hash
     assert ideal.hardware.step_ps.sum() == 0
     assert len(ideal.hardware.quantisation) == 0
-
-
-@pytest.mark.parametrize(
-    "celltype", ["IF_curr_alpha", "IF_curr_delta", "IF_cond_alpha", "Izhikevich",
-                 "EIF_cond_exp_isfa_ista"],
-)  # fmt: skip
-def test_any_cell_type_runs_as_exact_neurons_on_the_fabric(celltype):
-    strong = {"IF_curr_delta": 8.0, "Izhikevich": 12.0, "IF_curr_alpha": 3.0}.get(celltype, 0.08)
-    projections = [
-        one_to_one(1, 0, strong, 1.5, n=3),
-        one_to_one(0, 2, strong, 0.3, n=3, label="q"),
-        one_to_one(2, 0, strong / 3, 2.0, n=3, label="r"),
-    ]
-    network = recorded(
-        cell(celltype, 3, "a"),
-        source([[0.0, 5.0, 5.0, 9.0], [7.0], [2.0, 20.0, 20.1, 20.2]]),
-        cell(celltype, 3, "b"),
-        projections=projections,
-        currents=[step_current(3.0, 0.4, stop=30.0)],
-    )
-    reference = run(network, "brian2", 60.0)
-    assert len(reference.spikes[0].cell) > 0
-    assert same_everything(reference, run(network, "loihi", 60.0, effects="none"))
-    assert same_everything(
-        reference, run(network, "loihi", 60.0, neurons="exact", effects="fabric")
-    )
 
 
 @settings(max_examples=10, deadline=None)

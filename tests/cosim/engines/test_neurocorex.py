@@ -30,14 +30,6 @@ def test_an_ideal_board_is_the_reference_bit_for_bit_in_a_recurrent_network(cell
     assert len(ideal.hardware.quantisation) == 0
 
 
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**16), n=st.integers(5, 60), dt=st.sampled_from([0.1, 1.0]))
-def test_any_random_network_on_an_ideal_board_is_the_reference(seed, n, dt):
-    network = balanced(n, seed=seed, dt=dt)
-    reference = run(network, "brian2", 40.0)
-    assert same_everything(reference, run(network, "neurocorex", 40.0, effects="none"))
-
-
 @pytest.mark.parametrize(
     "effect", [e for e in Neurocorex.all_effects if e not in ("time_step", "stdp", "arithmetic")]
 )

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hwmodels.chips.sfq import Sfq
 from hwmodels.errors import ModelError
 from tests.cosim.engines.running import run, same_everything
-from tests.cosim.networks import balanced, cell, one_to_one, recorded, source, step_current
+from tests.cosim.networks import balanced, cell, one_to_one, recorded, source
 
 
 @pytest.mark.parametrize("celltype", ["IF_curr_exp", "IF_cond_exp"])
@@ -24,33 +24,6 @@ def test_without_effects_it_is_the_reference_bit_for_bit(celltype):
     assert same_everything(reference, ideal)
     assert ideal.hardware.effects == ()
     assert len(ideal.hardware.quantisation) == 0
-
-
-@pytest.mark.parametrize(
-    "celltype", ["IF_curr_alpha", "IF_curr_delta", "IF_cond_alpha", "Izhikevich"]
-)
-def test_any_cell_type_runs_as_exact_neurons_on_the_wiring(celltype):
-    strong = {"IF_curr_delta": 8.0, "Izhikevich": 12.0, "IF_curr_alpha": 3.0}.get(celltype, 0.08)
-    network = recorded(
-        cell(celltype, 3, "a"),
-        source([[0.0, 5.0, 9.0], [7.0], [2.0, 20.0, 30.0]]),
-        cell(celltype, 3, "b"),
-        projections=[
-            one_to_one(1, 0, strong, 6.0, n=3),
-            one_to_one(0, 2, strong, 6.0, n=3, label="q"),
-            one_to_one(2, 0, strong / 3, 6.0, n=3, label="r"),
-        ],
-        currents=[step_current(3.0, 0.4, stop=30.0)],
-    )
-    reference = run(network, "brian2", 60.0)
-    assert len(reference.spikes[0].cell) > 0
-    # All ways are shorter than the delays, so delay lines hide them.
-    wired = run(network, "sfq", 60.0, neurons="exact", effects="fabric")
-    assert same_everything(reference, wired)
-    packets = wired.hardware.packets
-    there = packets["arrive_ps"] >= 0
-    assert np.all(packets["arrive_ps"][there] > packets["inject_ps"][there])
-    assert wired.hardware.fidelity == "compiled"
 
 
 @settings(max_examples=5, deadline=None)

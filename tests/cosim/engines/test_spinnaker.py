@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hwmodels.errors import UnsupportedError
 from tests.cosim.engines.running import run, same_everything
 from tests.cosim.networks import balanced, cell, one_to_one, recorded, source
 
@@ -20,29 +19,6 @@ def test_without_effects_it_is_the_reference_bit_for_bit():
     unhurried = run(network, "spinnaker", 150.0, effects="core_load+fabric", time_scale_factor=50)
     assert same_everything(reference, unhurried)
     assert np.all(unhurried.hardware.packets["late_steps"] == 0)
-
-
-@pytest.mark.parametrize(
-    "celltype", ["IF_curr_alpha", "IF_curr_delta", "IF_cond_alpha", "Izhikevich",
-                 "EIF_cond_exp_isfa_ista"],
-)  # fmt: skip
-def test_any_cell_type_runs_as_exact_neurons_on_the_fabric(celltype):
-    strong = {"IF_curr_delta": 8.0, "Izhikevich": 12.0, "IF_curr_alpha": 3.0}.get(celltype, 0.08)
-    network = recorded(
-        cell(celltype, 3, "a"),
-        source([[0.0, 5.0, 5.0, 9.0], [7.0], [2.0, 20.0, 20.1, 20.2]]),
-        cell(celltype, 3, "b"),
-        projections=[
-            one_to_one(1, 0, strong, 1.5, n=3),
-            one_to_one(0, 2, strong, 0.3, n=3, label="q"),
-        ],
-    )
-    reference = run(network, "brian2", 40.0)
-    exact = run(network, "spinnaker", 40.0, neurons="exact", effects="core_load+fabric")
-    assert same_everything(reference, exact)
-    if celltype in ("IF_cond_alpha", "EIF_cond_exp_isfa_ista"):
-        with pytest.raises(UnsupportedError, match=r"neurons=exact"):
-            run(network, "spinnaker", 40.0)
 
 
 def test_an_overloaded_machine_is_late_with_exact_neurons_too():

@@ -6,8 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from cosim.engines import get_engine
 from cosim.experiment import Experiment, Stage
@@ -32,40 +30,6 @@ def test_without_effects_it_is_the_reference_bit_for_bit(celltype, effects):
     assert len(reference.spikes[0].cell) > 100
     assert same_everything(reference, ideal)
     assert len(ideal.hardware.quantisation) == 0
-
-
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**16), n=st.integers(5, 60), dt=st.sampled_from([0.1, 1.0]))
-def test_any_random_network_on_an_ideal_chip_is_the_reference(seed, n, dt):
-    network = balanced(n, seed=seed, dt=dt)
-    reference = run(network, "brian2", 40.0)
-    assert same_everything(reference, run(network, "truenorth", 40.0, effects="none"))
-
-
-@pytest.mark.parametrize(
-    "celltype", ["IF_curr_alpha", "IF_curr_delta", "IF_cond_alpha", "Izhikevich",
-                 "EIF_cond_exp_isfa_ista"],
-)  # fmt: skip
-def test_any_cell_type_runs_as_exact_neurons_on_the_fabric(celltype):
-    strong = {"IF_curr_delta": 8.0, "Izhikevich": 12.0, "IF_curr_alpha": 3.0}.get(celltype, 0.08)
-    network = recorded(
-        cell(celltype, 3, "a"),
-        source([[0.0, 5.0, 5.5, 9.0], [7.0], [2.0, 20.0, 20.1, 20.2]]),
-        cell(celltype, 3, "b"),
-        projections=[
-            one_to_one(1, 0, strong, 1.5, n=3),
-            one_to_one(0, 2, strong, 0.3, n=3, label="q"),
-            one_to_one(2, 0, strong / 3, 2.0, n=3, label="r"),
-        ],
-        currents=[step_current(3.0, 0.4, stop=30.0)],
-    )
-    reference = run(network, "brian2", 60.0)
-    assert len(reference.spikes[0].cell) > 0
-    assert same_everything(reference, run(network, "truenorth", 60.0, effects="none"))
-    # Each cell has one destination and packets are in time, so the fabric hides itself.
-    routed = run(network, "truenorth", 60.0, neurons="exact", effects="fan_in+fan_out+fabric")
-    assert same_everything(reference, routed)
-    assert np.all(routed.hardware.packets["arrive_ps"] >= routed.hardware.packets["inject_ps"])
 
 
 def test_two_spikes_of_a_source_at_one_time_are_one_on_the_fabric_and_two_without():
