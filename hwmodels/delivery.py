@@ -66,8 +66,9 @@ class SummedInput:
     def __init__(self, network: Network, inputs: Inputs, most_at_once: int) -> None:
         self._inputs, self._most_at_once = inputs, most_at_once
         self._ring = np.zeros((1, inputs.slots), dtype=np.int32)
-        #: Spikes whose input may not all have acted yet: step, cells, and whose delays it has.
-        self._recent: deque[tuple[int, NDArray[np.int64], Network]] = deque()
+        #: Spikes whose input may not all have acted yet, and whose delays it has: the first of some
+        #: steps, where each step's cells begin, and the cells.
+        self._recent: deque[tuple[int, NDArray[np.int64], NDArray[np.int64], Network]] = deque()
         self._pack(network, network)
         self._make_room(0)
 
@@ -124,7 +125,7 @@ class SummedInput:
         """Add the synapses of cells that fired where they will act."""
         if not self._inputs.slots:
             return
-        self.emitted(step, fired)
+        self.emitted(step, np.array([0, len(fired)]), fired)
         mask = len(self._ring) - 1
         compiled(deliver)(fired, self._indptr, self._word, self._weight, self._ring, step, mask)
 
@@ -138,11 +139,24 @@ class SummedInput:
         """Ring, and rows by source cell: where they begin, packed synapses, weights."""
         return self._ring, self._indptr, self._word, self._weight
 
-    def emitted(self, step: int, fired: NDArray[np.int64]) -> None:
-        """Remember spikes whose synapses someone else has added to the ring."""
-        while self._recent and self._recent[0][0] + _LATEST <= step:
+    def emitted(self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64]) -> None:
+        """Remember spikes of some steps, whose synapses someone else has added to the ring.
+
+        Parameters
+        ----------
+        first : int
+            The first step.
+        starts, fired : int64, shapes (steps + 1,) and (n,)
+            Cells that spike in each step.
+        """
+        if not self._inputs.slots:
+            return
+        while self._recent:
+            oldest, its, *_ = self._recent[0]
+            if oldest + len(its) - 2 + _LATEST > first:
+                break
             self._recent.popleft()
-        self._recent.append((step, fired, self._network))
+        self._recent.append((first, starts, fired, self._network))
 
     def add(self, step: int, k: int, synapses: NDArray[np.int64]) -> None:
         """Let some synapses of projection ``k`` arrive at ``step``, which is now."""
@@ -180,11 +194,11 @@ class SummedInput:
         for delays_of in {id(one): one for *_, one in self._recent}.values():
             self._pack(weights_of, delays_of)
             self._make_room(step)
-            for sent, fired, its in self._recent:
-                if its is delays_of:
+            for first, starts, fired, its in self._recent:
+                for k in range(len(starts) - 1 if its is delays_of else 0):
                     compiled(again)(
-                        fired, self._indptr, self._word, self._weight, self._wait, self._ring,
-                        sent, step, len(self._ring) - 1, sign,
+                        fired[starts[k] : starts[k + 1]], self._indptr, self._word, self._weight,
+                        self._wait, self._ring, first + k, step, len(self._ring) - 1, sign,
                     )  # fmt: skip
 
 

@@ -89,6 +89,7 @@ class LockstepRun:
         self._taught: dict[int, list[tuple[NDArray[np.int64], NDArray[np.int64]]]] = {
             k: [] for k in teaching
         }
+        self._room = _NO_CELLS
         self._late = self._lost = self._too_late = 0
         #: Synapses whose packets are under way, by (step sent, source and core), and then by
         #: which one it is of packets that a cell spiking more than once sent there.
@@ -136,7 +137,10 @@ class LockstepRun:
             return False
         bounds = np.searchsorted(self._stimulus_steps, np.arange(first, last + 2))
         cells = int(self._network.offsets[-1])
-        fired = np.empty(4 * cells + int(bounds[-1] - bounds[0]), dtype=np.int64)
+        room = 4 * cells + int(bounds[-1] - bounds[0])
+        if len(self._room) < room:
+            self._room = np.empty(room, dtype=np.int64)
+        fired = self._room
         given = self._stimulus_cells[bounds[0] : bounds[-1]]
         done = cast(SummingNeurons, self._neurons).steps_summed(
             first, bounds - bounds[0], given, self._sums, fired
@@ -144,17 +148,16 @@ class LockstepRun:
         if done is None or len(done[0]) < 2:
             return False
         starts, active = done
-        steps = np.arange(first, first + len(active))
         every = getattr(self._transport, "steps", None)
         if every is not None:
             every(first, starts, fired, active)
         else:
-            for k, step in enumerate(steps.tolist()):
-                self._transport.step(step, fired[starts[k] : starts[k + 1]], active[k])
-        for k, step in enumerate(steps.tolist()):
-            if starts[k + 1] > starts[k] and self._sums.slots:
-                self._sums.emitted(step, fired[starts[k] : starts[k + 1]])
-        self._recorder.spikes_of_steps(np.repeat(steps, np.diff(starts)), fired[: starts[-1]])
+            for k, row in enumerate(active):
+                self._transport.step(first + k, fired[starts[k] : starts[k + 1]], row)
+        fired = fired[: starts[-1]].copy()
+        self._sums.emitted(first, starts, fired)
+        steps = np.arange(first, first + len(active))
+        self._recorder.spikes_of_steps(np.repeat(steps, np.diff(starts)), fired)
         self._step = first + len(active) - 1
         return True
 

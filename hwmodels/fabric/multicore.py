@@ -266,7 +266,11 @@ class MulticoreTransport:
         self._spikes += spikes
         self._uncounted += spikes
         self._done.visits += len(active) * int(self._visits[-1])
-        self._done.updates += int(active.sum(axis=0)[self._cells] @ self._units)
+        if self._unit:
+            cells = slice(self._cells[0], self._cells[-1] + 1)
+            self._done.updates += int(np.count_nonzero(active[:, cells])) * self._unit
+        else:
+            self._done.updates += int(active.sum(axis=0)[self._cells] @ self._units)
         self.step_ps += [0] * len(active)
 
     def late(
