@@ -19,7 +19,6 @@ from abc import abstractmethod
 from dataclasses import replace
 from typing import cast
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -39,7 +38,7 @@ from hwmodels.chip import (
 from hwmodels.compiling import can_compile
 from hwmodels.delivery import SummedInput
 from hwmodels.errors import UnsupportedError
-from hwmodels.mapping import CoreLimits, Placement, mesh_graph
+from hwmodels.mapping import CoreLimits, Placement, Routers, mesh_graph
 from hwmodels.mapping.mappers import MAPPERS, place
 from hwmodels.network import Network, Projection, stimulus_events, to_delay_steps
 from hwmodels.options import choice
@@ -349,7 +348,7 @@ class SteppedChip(Chip):
         """What a core holds, for a chip whose cores all cells fit on alike."""
         raise NotImplementedError(f"{self.name} needs limits(), or a map() of its own")
 
-    def routers(self) -> nx.Graph:
+    def routers(self) -> Routers:
         """Where the cores sit: in one row, each with a router, unless a chip says otherwise."""
         return mesh_graph(self.limits().cores, 1, 1)
 

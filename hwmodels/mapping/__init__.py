@@ -4,6 +4,6 @@ A mapper gets limits and a graph of routers and gives a :class:`Placement`. It m
 chip's timing or arithmetic.
 """
 
-from hwmodels.mapping.placement import Axons, CoreLimits, Placement, mesh_graph
+from hwmodels.mapping.placement import Axons, CoreLimits, Placement, Routers, mesh_graph
 
-__all__ = ["Axons", "CoreLimits", "Placement", "mesh_graph"]
+__all__ = ["Axons", "CoreLimits", "Placement", "Routers", "mesh_graph"]

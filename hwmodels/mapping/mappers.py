@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.mapping.placement import CoreLimits, Placement
+from hwmodels.mapping.placement import CoreLimits, Placement, Routers
 from hwmodels.mapping.sequential import place_sequentially
 from hwmodels.mapping.traffic import place_by_traffic
 from hwmodels.network import Network
@@ -19,7 +18,7 @@ def place(
     mapper: str,
     network: Network,
     limits: CoreLimits,
-    graph: nx.Graph,
+    graph: Routers,
     units_of: NDArray[np.int64] | None = None,
     profile_of: NDArray[np.int64] | None = None,
     host: tuple[int, int] = (0, 0),

@@ -1,14 +1,14 @@
-"""What a mapper needs and gives: limits of cores, the graph of routers, and the placement."""
+"""What a mapper needs and gives: limits of cores, the routers, and the placement."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from typing import NamedTuple
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,7 +71,7 @@ class Placement:
     ----------
     core_of : int32, shape (cells,)
         Core of each cell by global number; -1 for spike sources, which are off-chip.
-    position : nx.Graph node of each core, as int16, shape (cores, 2)
+    position : int16, shape (cores, 2)
         Column and row of the router of each used core.
     neurons, synapses, memory : int64, shape (cores,)
         Use of each core; memory in the chip's own words.
@@ -196,12 +196,22 @@ class CoreLimits:
     way_out: str = "use fewer neurons or synapses, or hardware with more cores"
 
 
+class Routers(NamedTuple):
+    """Where cores are; a graph of NetworkX with such nodes serves as well.
+
+    Attributes
+    ----------
+    nodes : mapping
+        From column and row of a router to what it has: the numbers of its ``cores``.
+    """
+
+    nodes: Mapping[tuple[int, int], Mapping[str, range]]
+
+
 def mesh_graph(
     columns: int, rows: int, cores_per_router: int, chips: tuple[int, int] = (1, 1)
-) -> nx.Graph:
-    """Routers of a mesh as nodes ``(column, row)``, links as edges.
-
-    Each node lists its ``cores``; numbers run down a column, as on Loihi, and chip after chip.
+) -> Routers:
+    """Routers of a mesh; cores are numbered down a column, as on Loihi, and chip after chip.
 
     Parameters
     ----------
@@ -211,16 +221,16 @@ def mesh_graph(
     chips : tuple of int
         Chips from west to east and from south to north.
     """
-    graph = nx.grid_2d_graph(columns * chips[0], rows * chips[1])
-    for column, row in graph.nodes:
+    nodes = {}
+    for column, row in product(range(columns * chips[0]), range(rows * chips[1])):
         (chip_x, x), (chip_y, y) = divmod(column, columns), divmod(row, rows)
         router = ((chip_x * chips[1] + chip_y) * columns + x) * rows + y
         first = router * cores_per_router
-        graph.nodes[column, row]["cores"] = range(first, first + cores_per_router)
-    return graph
+        nodes[column, row] = {"cores": range(first, first + cores_per_router)}
+    return Routers(nodes)
 
 
-def core_positions(graph: nx.Graph) -> NDArray[np.int16]:
+def core_positions(graph: Routers) -> NDArray[np.int16]:
     """Column and row of the router of each core, int16, shape (cores, 2)."""
     pairs = [(core, node) for node in graph.nodes for core in graph.nodes[node]["cores"]]
     return np.array([node for _, node in sorted(pairs)], dtype=np.int16)

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from hwmodels.mapping.placement import (
     CoreLimits,
     Lists,
     Placement,
+    Routers,
     Rows,
     build_axons,
     core_positions,
@@ -34,7 +34,7 @@ from hwmodels.network import Network
 def place_sequentially(
     network: Network,
     limits: CoreLimits,
-    graph: nx.Graph,
+    graph: Routers,
     units_of: NDArray[np.int64] | None = None,
     profile_of: NDArray[np.int64] | None = None,
     order: NDArray[np.int64] | None = None,
@@ -46,7 +46,7 @@ def place_sequentially(
     ----------
     network : Network
     limits : CoreLimits
-    graph : nx.Graph
+    graph : Routers
         Of :func:`hwmodels.mapping.placement.mesh_graph`.
     units_of : int64, shape (cells,), optional
         Neuron circuits each cell takes; 0 for cells that are not placed. One each by default, and

@@ -15,13 +15,12 @@ from __future__ import annotations
 import contextlib
 from functools import lru_cache
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import CapacityError
 from hwmodels.mapping.arranging import arrange, metis
-from hwmodels.mapping.placement import CoreLimits, Placement, core_positions, synapse_ends
+from hwmodels.mapping.placement import CoreLimits, Placement, Routers, core_positions, synapse_ends
 from hwmodels.mapping.sequential import place_sequentially
 from hwmodels.network import Network
 
@@ -29,7 +28,7 @@ from hwmodels.network import Network
 def place_by_traffic(
     network: Network,
     limits: CoreLimits,
-    graph: nx.Graph,
+    graph: Routers,
     units_of: NDArray[np.int64] | None = None,
     profile_of: NDArray[np.int64] | None = None,
     host: tuple[int, int] = (0, 0),
