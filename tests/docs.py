@@ -13,7 +13,7 @@ from hwmodels.chips.sfq import Sfq
 from hwmodels.chips.spinnaker import Spinnaker
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.fabric.pulse_cells import library_names, load_library
-from tests.validation import sfq
+from tests.validation import sfq, traces
 from tests.validation.chips import CHIPS
 from tests.validation.table import rows
 
@@ -61,6 +61,7 @@ def cell_table() -> str:
 
 PARTS = {
     "cells of sfq": cell_table,
+    "readings of dynapse": traces.table,
     "specifications of dynapse": lambda: specification_table(Dynapse),
     "specifications of loihi": lambda: specification_table(Loihi),
     "specifications of neurocorex": lambda: specification_table(Neurocorex),

@@ -47,7 +47,7 @@ TRACES = [
 ]
 #: How long the constant input lasts (ARC, training.ipynb: 1200 samples of 0.4 ms), and the
 #: positive feedback of ARC's fits: alpha = 1.06e9 / A, centred at the gain current.
-_ON_S, _ALPHA, _GAIN_A = 0.48, 1.06e9, 50e-12
+ON_S, ALPHA, GAIN_A = 0.48, 1.06e9, 50e-12
 #: Targets that do not hold; ``docs/validation.md`` says why.
 KNOWN_OFF = {
     "#11 trace 1 (DC), 10-90 % rise",
@@ -78,14 +78,14 @@ def oscilloscope(number: int) -> tuple[float, float, float]:
     _, dc, leak, ampa, weight, *_ = next(row for row in TRACES if row[0] == number)
     spec = Dynapse(membrane_pF=3.0, dark_pA=0.05).spec
     one = np.ones(1)
-    feedback = dict(feedback_threshold=_GAIN_A * one, feedback_norm=one / _ALPHA)
-    silicon = lone_neuron(spec, leak * 1e-12, _GAIN_A, ampa * 1e-12, **feedback)
+    feedback = dict(feedback_threshold=GAIN_A * one, feedback_norm=one / ALPHA)
+    silicon = lone_neuron(spec, leak * 1e-12, GAIN_A, ampa * 1e-12, **feedback)
     c = constants(silicon, spec, _STEP_S, GATED_POWER)
     state = resting_state(np.array([c.dark]))
     if weight:
         pulse = pulse_factor(np.array([ampa * 1e-12]), spec)[0] / spec.synapse_gain_ratio
         state.synapse[AMPA, 0] = 70 / ampa * weight * 1e-9 * pulse
-    volts, on = [], round(_ON_S / _STEP_S)
+    volts, on = [], round(ON_S / _STEP_S)
     spiked, offset = np.empty(1, np.int64), np.empty(1)
     for step in range(2 * on):
         c.dc[0] = dc * 1e-12 if step < on else 0.0
@@ -102,13 +102,13 @@ def arc(number: int, step_s: float) -> tuple[float, float, float]:
     tau, tau_ampa = 3e-12 * ut / (k * leak), 2e-12 * ut / (k * ampa)
     synapse = 70e-12 / ampa * weight * 1e-9 * -math.expm1(-10e-6 / tau_ampa)
     current, volts = dark, []
-    for step in range(round(2 * _ON_S / step_s)):
-        entering = max((dc * 1e-12 if step * step_s < _ON_S else 0.0) + synapse, dark)
-        gate = 1 + math.exp(-_ALPHA * (current - _GAIN_A))
+    for step in range(round(2 * ON_S / step_s)):
+        entering = max((dc * 1e-12 if step * step_s < ON_S else 0.0) + synapse, dark)
+        gate = 1 + math.exp(-ALPHA * (current - GAIN_A))
         pushed = dark ** (1 / (k + 1)) * current ** (k / (k + 1)) / gate
-        bracket = _GAIN_A / leak * (entering - leak) - current
-        bracket += pushed / leak * (current + _GAIN_A)
-        current += step_s * current / (tau * (current + _GAIN_A)) * bracket
+        bracket = GAIN_A / leak * (entering - leak) - current
+        bracket += pushed / leak * (current + GAIN_A)
+        current += step_s * current / (tau * (current + GAIN_A)) * bracket
         current = max(current, dark)
         synapse *= math.exp(-step_s / tau_ampa)
         volts.append(ut / k * math.log(current / dark))
