@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from hwmodels.chips.dynapse import Dynapse
+from hwmodels.chips.dynapse.faults import fault_profiles
 from hwmodels.chips.loihi import Loihi
 from hwmodels.chips.neurocorex import Neurocorex
 from hwmodels.chips.sfq import Sfq
@@ -59,7 +60,18 @@ def cell_table() -> str:
     return "\n".join(lines)
 
 
+def fault_table() -> str:
+    """Shares of failing CAM words of real chips."""
+    lines = ["| chip | tags | core 0 | core 1 | core 2 | core 3 | source |", "| --- " * 7 + "|"]
+    for name, profile in fault_profiles().items():
+        for tags, shares in zip(("below 1024", "from 1024"), profile.share, strict=True):
+            row = " | ".join(f"{100 * share:.1f} %" for share in shares)
+            lines.append(f"| `{name}` | {tags} | {row} | {profile.source} |")
+    return "\n".join(lines)
+
+
 PARTS = {
+    "CAM profiles of dynapse": fault_table,
     "cells of sfq": cell_table,
     "readings of dynapse": traces.table,
     "specifications of dynapse": lambda: specification_table(Dynapse),

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.chips.dynapse import Dynapse
-from hwmodels.chips.dynapse.cam import faulty
+from hwmodels.chips.dynapse.faults import fault_profiles, faulty
 from hwmodels.errors import CapacityError, ModelError, UnsupportedError
 from hwmodels.network import Projection
 from tests.hwmodels.networks import cells, network, source, synapses
@@ -325,6 +325,47 @@ def test_a_fault_is_one_of_neuron_word_and_tag_whatever_the_rest_of_the_network(
         assert abs(np.mean(first & second) - 0.04) < 5 * np.sqrt(0.04 * 0.96 / first.size)
     more = faulty(neuron, word, tag, replace(spec, cam_fault_density=0.3), 4)
     assert np.all(more[bad]), "a denser chip has these faults too"
+
+
+@pytest.mark.parametrize("name", fault_profiles())
+def test_words_of_a_profile_fail_by_core_for_all_tags_of_a_half(name):
+    spec, profile = Dynapse(spec="dynapse2").spec, fault_profiles()[name]
+    neuron, word = (x.ravel() for x in np.meshgrid(np.arange(1024), np.arange(64)))
+
+    def bad(tag, seed=1):
+        return faulty(neuron, word, np.full(len(word), tag), spec, seed, profile)
+
+    for half, tags in enumerate(((0, 1023), (1024, 2047))):
+        assert np.array_equal(bad(tags[0]), bad(tags[1]))
+        for core in range(4):
+            share = profile.share[half][core]
+            there = neuron // 256 == core
+            error = 5 * np.sqrt(share * (1 - share) / np.count_nonzero(there))
+            assert abs(np.mean(bad(tags[0])[there]) - share) <= error
+    assert not np.array_equal(bad(0), bad(0, seed=2))
+    both = np.mean(bad(0) & bad(1024))
+    assert both == pytest.approx(np.mean(bad(0)) * np.mean(bad(1024)), abs=0.01)
+    elsewhere = faulty(neuron + 4096, word, np.zeros_like(word), spec, 1, profile)
+    assert np.mean(elsewhere) == pytest.approx(np.mean(bad(0)), abs=0.01), "other chips likewise"
+
+
+def test_tags_avoid_the_half_that_fails_more():
+    n = 200
+    pairs = [(s, c) for c in range(n) for s in range(20)]
+    net = network(cells(n), source(*[[1.0]] * 20), projections=[synapses(1, 0, pairs, 0.1)])
+
+    def lost(**options):
+        chip, translation = translated(net, "cam_faults", spec="dynapse2", **options)
+        assert chip.effects == ("cam_faults",)
+        return np.mean(translation.network.projections[0].weight == 0)
+
+    # One core: 0.22 of its words fail for the lower tags, 0.10 for the others.
+    error = 5 * np.sqrt(0.2 * 0.8 / len(pairs))
+    assert lost(cam_profile="red", avoid_faults="no") == pytest.approx(0.22058, abs=error)
+    assert lost(cam_profile="red") == pytest.approx(0.10324, abs=error)
+    assert lost(cam_fault_density=0.05) == pytest.approx(0.05, abs=error)
+    with pytest.raises(ModelError, match="cam_profile must be one of even, orange, red, green"):
+        Dynapse(cam_profile="blue")
 
 
 def test_words_fault_by_the_tag_that_they_hold():

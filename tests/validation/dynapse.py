@@ -22,8 +22,8 @@ from hwmodels.chips.dynapse.analogue import (
     integrate,
     resting_state,
 )
-from hwmodels.chips.dynapse.cam import faulty
 from hwmodels.chips.dynapse.devices import bias_current, draw_mismatch, pulse_factor
+from hwmodels.chips.dynapse.faults import fault_profiles, faulty
 from hwmodels.chips.dynapse.silicon import (
     AMPA,
     Silicon,
@@ -357,6 +357,22 @@ def fault_targets() -> list[Target]:
             Target("2.3", f"bad CAM entries, density of chip {chip!r}", 16 * found, entries, "",
                    *within(0.05), "datasheet 2.3 (HOM)")
         )  # fmt: skip
+    return targets + profile_targets()
+
+
+def profile_targets() -> list[Target]:
+    """Failing words of three real chips, by half of the tags, over all their cores."""
+    targets = []
+    spec = Dynapse(spec="dynapse2").spec
+    neuron, word = (x.ravel() for x in np.meshgrid(np.arange(1024), np.arange(64)))
+    for name, profile in fault_profiles().items():
+        for half, tag, what in ((0, 0, "below 1024"), (1, 1024, "from 1024")):
+            bad = faulty(neuron, word, np.full(len(word), tag), spec, 1, profile)
+            targets.append(
+                Target("2.3", f"share of words failing for tags {what}, chip {name!r}",
+                       float(np.mean(bad)), float(np.mean(profile.share[half])), "",
+                       *within(0.05), "HOM CAMs/profiles")
+            )  # fmt: skip
     return targets
 
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.chips.dynapse.faults import FaultProfile, faulty
 from hwmodels.chips.dynapse.layout import Layout, cell_name
 from hwmodels.chips.dynapse.silicon import AMPA, NMDA, synapse_type
 from hwmodels.chips.dynapse.spec import DynapseSpec
 from hwmodels.errors import CapacityError, UnsupportedError
 from hwmodels.mapping.placement import synapse_ends
-from hwmodels.mixing import mixed
 from hwmodels.network import Network
 
 #: How many levels the largest weight of a core and type is given at most, for words of one level.
@@ -254,6 +254,7 @@ def lost_levels(
     neuron: NDArray[np.int64],
     spec: DynapseSpec,
     seed: int,
+    profile: FaultProfile | None,
 ) -> NDArray[np.int64]:
     """Levels that each synapse loses, since some of its words do not match its tag.
 
@@ -268,6 +269,7 @@ def lost_levels(
     spec : DynapseSpec
     seed : int
         Of the chip.
+    profile : FaultProfile or None
     """
     words = synapses.words(spec)
     synapse = np.repeat(np.arange(len(words)), words)
@@ -278,30 +280,7 @@ def lost_levels(
     owner = neuron[synapse][order]
     cam = np.empty(len(synapse), dtype=np.int64)
     cam[order] = np.arange(len(order)) - np.searchsorted(owner, owner)
-    broken = faulty(neuron[synapse], cam, tag[synapse], spec, seed)
+    broken = faulty(neuron[synapse], cam, tag[synapse], spec, seed, profile)
     rest = synapses.level[synapse] - place * spec.cam_levels
     lost = np.where(broken, np.minimum(rest, spec.cam_levels), 0)
     return np.bincount(synapse, lost, len(words)).astype(np.int64)
-
-
-def faulty(
-    neuron: NDArray[np.int64],
-    word: NDArray[np.int64],
-    tag: NDArray[np.int64],
-    spec: DynapseSpec,
-    seed: int,
-) -> NDArray[np.bool_]:
-    """Which CAM words of a chip never match which tags; nothing but the chip decides it.
-
-    Parameters
-    ----------
-    neuron, word, tag : int64, shape (n,)
-        Neuron of the board, number of the word in its CAM, and tag.
-    spec : DynapseSpec
-    seed : int
-        Of the chip.
-    """
-    chip = mixed(np.array([seed & (1 << 64) - 1], dtype=np.uint64))
-    place = (neuron << 32 | word << 16 | tag).astype(np.uint64)
-    # 53 bits make a uniform number.
-    return (mixed(place ^ chip) >> np.uint64(11)) * 2.0**-53 < spec.cam_fault_density

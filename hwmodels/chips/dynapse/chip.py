@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from hwmodels.chip import Chip, Neurons, Run, Transit, Translation, postponed
 from hwmodels.chips.dynapse.fabric import Fabric
+from hwmodels.chips.dynapse.faults import fault_profiles
 from hwmodels.chips.dynapse.layout import Layout
 from hwmodels.chips.dynapse.spec import DynapseSpec
 from hwmodels.chips.dynapse.translation import (
@@ -51,6 +52,10 @@ class Dynapse(Chip):
         Whether one routing word of each neuron serves the monitor.
     chip_seed : int
         Which chip out of all alike: mismatch and faults are drawn from it.
+    cam_profile : {"even", "orange", "red", "green"}
+        CAM words fail by one density for all, or also where they do on a chip that was measured.
+    avoid_faults : {"yes", "no"}
+        Whether tags that are free to choose are those for which fewest words of a profile fail.
     **changes
         Any field of the specification.
 
@@ -74,10 +79,13 @@ class Dynapse(Chip):
     sharing = choice("strict", "mean")
     monitoring = choice("no", "yes")
     chip_seed = whole_number(1)
+    cam_profile = choice("even", *fault_profiles())
+    avoid_faults = choice("yes", "no")
 
     def absent_effects(self) -> set[str]:
         """Spread and faults that the numbers do not have; see :class:`hwmodels.chip.Chip`."""
-        there = {"mismatch": self.spec.mismatch_cv, "cam_faults": self.spec.cam_fault_density}
+        faults = self.spec.cam_fault_density or self.cam_profile != "even"
+        there = {"mismatch": self.spec.mismatch_cv, "cam_faults": faults}
         return super().absent_effects() | {effect for effect, much in there.items() if not much}
 
     @property
@@ -89,6 +97,8 @@ class Dynapse(Chip):
             sharing_mean=self.sharing == "mean",
             monitored=self.monitoring == "yes",
             seed=self.chip_seed,
+            profile=fault_profiles().get(self.cam_profile),
+            avoid_faults=self.avoid_faults == "yes",
         )
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:
@@ -132,6 +142,12 @@ class Dynapse(Chip):
             self.fidelity if "fabric" in self.effects else "free",
         )
 
+    def _fault_source(self) -> dict[str, str]:
+        profile = fault_profiles().get(self.cam_profile)
+        if profile is None or "cam_faults" not in self.effects:
+            return {}
+        return {"CAM faults": f"as on the DYNAP-SE2 chip {profile.name!r}: {profile.source}"}
+
     def report(
         self, translation: Translation, fabric: Fabric, step_ps: NDArray[np.int64]
     ) -> HardwareReport:
@@ -152,7 +168,7 @@ class Dynapse(Chip):
             energy=fabric.energy(),
             step_ps=step_ps,
             step_ms=translation.network.timestep_ms,
-            sources=_sources(spec),
+            sources=_sources(spec) | self._fault_source(),
         )
 
 

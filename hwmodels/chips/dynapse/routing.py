@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chips.dynapse.cam import Synapses
+from hwmodels.chips.dynapse.faults import FaultProfile
 from hwmodels.chips.dynapse.layout import Layout, cell_name
 from hwmodels.chips.dynapse.spec import DynapseSpec
 from hwmodels.errors import CapacityError
@@ -121,9 +122,16 @@ def limit_fan_out(
 
 
 def build_routing(
-    synapses: Synapses, layout: Layout, spec: DynapseSpec, shape: Hierarchy
+    synapses: Synapses,
+    layout: Layout,
+    spec: DynapseSpec,
+    shape: Hierarchy,
+    avoid: FaultProfile | None = None,
 ) -> Routing:
-    """A word for each pair of a sender and a chip, each with a tag that is as unique as can be."""
+    """A word for each pair of a sender and a chip, each with a tag that is as unique as can be.
+
+    Of equally unique tags it is one for which fewest words fail, where a profile says so.
+    """
     there = np.flatnonzero(synapses.level)
     n_cells, cores = len(layout.core), spec.cores
     reached = np.unique(synapses.source[there] * cores + layout.core[synapses.target[there]])
@@ -136,12 +144,16 @@ def build_routing(
     words = routing_words(
         shape, [(s, int(d), g.tolist()) for s, d, g in zip(senders, chip, groups, strict=True)]
     )
-    tags = _choose_tags(cell, groups, layout, spec)
+    tags = _choose_tags(cell, groups, layout, spec, avoid)
     return Routing(cell, np.searchsorted(cell, np.arange(n_cells + 1)), tags, words)
 
 
 def _choose_tags(
-    cell: NDArray[np.int64], groups: list[NDArray[np.int64]], layout: Layout, spec: DynapseSpec
+    cell: NDArray[np.int64],
+    groups: list[NDArray[np.int64]],
+    layout: Layout,
+    spec: DynapseSpec,
+    avoid: FaultProfile | None,
 ) -> NDArray[np.int64]:
     """A tag for each word, used by as few others in its cores as possible.
 
@@ -158,6 +170,8 @@ def _choose_tags(
             own = int(layout.core[cell[word]]) % len(virtual)
             candidates = np.roll(virtual, -own) << spec.tag_fixed_bits | layout.slot[cell[word]]
         others = taken[np.ix_(groups[word], candidates)].sum(axis=0)
+        if avoid is not None:  # a share below 1, which decides between equals
+            others = others + avoid.of(groups[word][:, None], candidates).mean(axis=0)
         tags[word] = candidates[np.argmin(others)]
         taken[groups[word], tags[word]] += 1
     return tags

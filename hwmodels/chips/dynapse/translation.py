@@ -31,6 +31,7 @@ from hwmodels.chips.dynapse.devices import (
     rounded,
     scattered,
 )
+from hwmodels.chips.dynapse.faults import FaultProfile
 from hwmodels.chips.dynapse.layout import Layout, lay_out
 from hwmodels.chips.dynapse.projections import aliased, scattered_weights, with_weights
 from hwmodels.chips.dynapse.routing import Routing, aliases, build_routing, limit_fan_out
@@ -70,6 +71,13 @@ class Settings:
     sharing_mean: bool
     monitored: bool
     seed: int
+    profile: FaultProfile | None
+    avoid_faults: bool
+
+    @property
+    def avoids(self) -> bool:
+        """Whether tags are chosen for which few words fail."""
+        return self.avoid_faults and "cam_faults" in self.effects
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,11 +158,13 @@ def translate(network: Network, settings: Settings) -> Translation:
 
     written = {k: _biases(cells, network, k, layout, settings) for k, cells in exact.items()}
     weight = _weights(network, exact, written, synapses, layout, settings, accounts)
-    routing = build_routing(synapses, layout, spec, spec.hierarchy())
+    routing = build_routing(
+        synapses, layout, spec, spec.hierarchy(), settings.profile if settings.avoids else None
+    )
     if "cam_faults" in effects:
         tags = routing.tags_of(synapses, layout, spec)
         neuron = layout.neuron(spec)[synapses.target]
-        lost = lost_levels(synapses, tags, neuron, spec, settings.seed)
+        lost = lost_levels(synapses, tags, neuron, spec, settings.seed, settings.profile)
         weight = np.where(lost > 0, weight * (1 - lost / np.maximum(synapses.level, 1)), weight)
         accounts.count("synapses weakened or lost by faulty CAM words", np.count_nonzero(lost))
     projections = with_weights(network, weight)
