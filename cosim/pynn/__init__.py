@@ -29,6 +29,7 @@ from cosim.pynn.celltypes import (
     SpikeSourceArray,
     SpikeSourcePoisson,
 )
+from cosim.pynn.connectors import FromListConnector
 from cosim.pynn.control import (
     connect,
     create,

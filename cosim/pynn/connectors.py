@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +19,15 @@ from pyNN import connectors, errors, random
 from pyNN.parameters import LazyArray
 
 from cosim.pynn import draws
+from cosim.pynn.connections import moved, places
 from hwmodels.errors import NetworkError, UnsupportedError
 
 #: Distributions of which n numbers at once are the same as n numbers in several calls. The
 #: clipped normal is not: it draws again, within a call, what fell outside.
 _SEQUENTIAL = frozenset(random.available_distributions) - {"normal_clipped"}
 
-#: Random numbers drawn at once for a block of columns.
-_BLOCK = 2_000_000
+#: Random numbers drawn, and rows of a list converted, at once.
+_BLOCK = 1 << 18
 
 
 def connect(connector: connectors.Connector, projection) -> None:
@@ -75,8 +77,9 @@ def _columns_connect(
             sources.append(index)
             targets.append(column)
     lengths = np.array([len(index) for index in sources], dtype=np.int64)
-    pre = np.concatenate(sources) if sources else np.empty(0, dtype=np.int64)
-    post = np.repeat(np.array(targets, dtype=np.int64), lengths)
+    none = np.empty(0, dtype=np.int32)
+    pre = np.concatenate([none, *sources], dtype=np.int32, casting="same_kind")
+    post = np.repeat(np.array(targets, dtype=np.int32), lengths)
     _add(connector, projection, pre, post, distance_map)
 
 
@@ -95,18 +98,16 @@ def _add(connector, projection, pre: NDArray, post: NDArray, distance_map=None) 
     space = connector._parameters_from_synapse_type(projection, distance_map)
     if not len(pre):
         return
-    # The first connection of each postsynaptic cell: PyNN evaluates cell by cell.
-    starts = np.flatnonzero(np.diff(post, prepend=-1))
     parameters = {}
     for name, lazy in space.items():
-        parameters[name] = _evaluate(lazy, pre, post, starts, projection.shape)
+        parameters[name] = _evaluate(lazy, pre, post)
     _check(connector, projection, parameters)
     projection.add_connections(pre, post, parameters)
     if connector.callback:
         connector.callback(1.0)
 
 
-def _evaluate(lazy: LazyArray, pre, post, starts, shape) -> NDArray[np.float64] | float:
+def _evaluate(lazy: LazyArray, pre, post) -> NDArray[np.float64] | float:
     """One parameter of all connections, in the order in which PyNN would have drawn it."""
     if lazy.is_homogeneous:
         return lazy.evaluate(simplify=True)
@@ -117,9 +118,16 @@ def _evaluate(lazy: LazyArray, pre, post, starts, shape) -> NDArray[np.float64] 
         if isinstance(base, random.RandomDistribution) and base.name in _SEQUENTIAL:
             return np.asarray(base.next(len(pre)), dtype=np.float64)
     values = np.empty(len(pre))
-    for begin, end in zip(starts, np.append(starts[1:], len(pre)), strict=True):
+    # PyNN evaluates cell by cell.
+    for begin, end in pairwise(_starts(post)):
         values[begin:end] = lazy[pre[begin:end], int(post[begin])]
     return values
+
+
+def _starts(post: NDArray) -> list[int]:
+    """The first connection of each postsynaptic cell, and the end."""
+    changes = np.flatnonzero(post[1:] != post[:-1]) + 1
+    return [0, *changes.tolist(), len(post)]
 
 
 def _check(connector, projection, parameters: dict) -> None:
@@ -147,7 +155,8 @@ def _all_to_all(connector, projection) -> None:
         type(connector).connect(connector, projection)
         return
     pre, post = projection.shape
-    _add(connector, projection, np.tile(np.arange(pre), post), np.repeat(np.arange(post), pre))
+    sources, targets = np.arange(pre, dtype=np.int32), np.arange(post, dtype=np.int32)
+    _add(connector, projection, np.tile(sources, post), np.repeat(targets, pre))
 
 
 def _fixed_probability(connector, projection) -> None:
@@ -163,8 +172,8 @@ def _fixed_probability(connector, projection) -> None:
         count = min(block, n_post - first)
         drawn = rng.next(count * n_pre, "uniform", {"low": 0, "high": 1})
         hits = np.flatnonzero(drawn < connector.p_connect)
-        targets.append(hits // n_pre + first)
-        sources.append(hits % n_pre)
+        targets.append((hits // n_pre + first).astype(np.int32))
+        sources.append((hits % n_pre).astype(np.int32))
     _add(connector, projection, np.concatenate(sources), np.concatenate(targets))
 
 
@@ -176,14 +185,18 @@ def _fixed_total_number(connector, projection) -> None:
     n = int(connector.rng.next(1, "binomial", {"n": connector.n, "p": 1.0})[0])
     n_pre, n_post = projection.shape
     pre, post = np.empty(n, dtype=np.int32), np.empty(n, dtype=np.int32)
-    for first in range(0, n, _BLOCK // 2):
-        last = min(first + _BLOCK // 2, n)
+    for first in range(0, n, _BLOCK):
+        last = min(first + _BLOCK, n)
         # Many numbers at once are the same as one after the other.
         limits = np.tile([n_pre, n_post], last - first)
         drawn = connector.rng.rng.randint(0, limits).reshape(-1, 2)
         pre[first:last], post[first:last] = drawn[:, 0], drawn[:, 1]
-    order = np.argsort(post, kind="stable")
-    _add(connector, projection, pre[order], post[order])
+    starts = np.concatenate(([0], np.cumsum(np.bincount(post, minlength=n_post))))
+    place = places(post, starts)
+    pre = moved(pre, place)
+    del place
+    post = np.repeat(np.arange(n_post, dtype=np.int32), np.diff(starts))
+    _add(connector, projection, pre, post)
 
 
 def _csa(connector, projection) -> None:
@@ -201,12 +214,26 @@ def _csa(connector, projection) -> None:
 # --- Lists --------------------------------------------------------------------------------------
 
 
+class FromListConnector(connectors.FromListConnector):  # noqa: D101 (PyNN's docstring, below)
+    __doc__ = connectors.FromListConnector.__doc__
+
+    def __init__(
+        self, conn_list, column_names=None, location_selector=None, safe=True, callback=None
+    ):
+        # An array is large, so it is not copied; PyNN sees its first row.
+        few = conn_list[:1] if isinstance(conn_list, np.ndarray) else conn_list
+        super().__init__(few, column_names, location_selector, safe, callback)
+        if few is not conn_list:
+            self.conn_list = conn_list
+
+
 def _from_file(connector, projection) -> None:
     if connector.distributed:
         connector.file.rename(f"{connector.file.name}.0")
     columns = connector.file.get_metadata().get("columns", ("weight", "delay"))
     connector.column_names = [name for name in columns if name not in ("i", "j")]
     connector.conn_list = np.asarray(connector.file.read())
+    connector.sorted_before = 0
     _from_list(connector, projection)
 
 
@@ -225,30 +252,40 @@ def _from_list(connector, projection) -> None:
     ):
         if rows[:, column].max() >= size or rows[:, column].min() < 0:
             raise errors.ConnectionError(f"{side} index out of range")
-    # The order is PyNN's: its sort is not stable.
-    rows = connector.conn_list = rows[np.argsort(rows[:, 1])]
-    pre, post = rows[:, 0].astype(np.int64), rows[:, 1].astype(np.int64)
-    starts = np.flatnonzero(np.diff(post, prepend=-1))
-    parameters = {}
+    # The order is PyNN's: its sort is not stable, and each use of a connector sorts the list anew.
+    times = connector.sorted_before = getattr(connector, "sorted_before", 0) + 1
+    order = np.argsort(rows[:, 1])
+    for _ in range(times - 1):
+        order = order[np.argsort(rows[order, 1])]
+    pre, post = (_column(rows, k, order, np.int32) for k in (0, 1))
+    parameters: dict[str, NDArray | float] = {}
     for name, lazy in connector._parameters_from_synapse_type(projection).items():
         if name in connector.column_names:
             column = 2 + list(connector.column_names).index(name)
-            parameters[name] = rows[:, column].astype(np.float64)
+            parameters[name] = _column(rows, column, order, np.float64)
         elif isinstance(lazy.base_value, random.RandomDistribution):
-            parameters[name] = _draw_for_targets(lazy, starts, len(rows))
+            parameters[name] = _draw_for_targets(lazy, post)
         else:
-            parameters[name] = _evaluate(lazy, pre, post, starts, projection.shape)
+            parameters[name] = _evaluate(lazy, pre, post)
         if np.any(np.isnan(parameters[name])):
             raise NetworkError(f"projection {projection.label!r}: {name} is not a number (NaN)")
     projection.add_connections(pre, post, parameters)
 
 
-def _draw_for_targets(lazy: LazyArray, starts: NDArray, length: int) -> NDArray[np.float64]:
+def _column(rows: NDArray, column: int, order: NDArray, dtype: type) -> NDArray:
+    """A column of a list in another order, with as little memory as can be."""
+    values: NDArray = np.empty(len(rows), dtype=dtype)
+    for first in range(0, len(rows), _BLOCK):
+        values[first : first + _BLOCK] = rows[order[first : first + _BLOCK], column]
+    return values
+
+
+def _draw_for_targets(lazy: LazyArray, post: NDArray) -> NDArray[np.float64]:
     """Random parameters of listed connections: PyNN starts each target with a fresh copy."""
-    values = np.empty(length)
-    for begin, end in zip(starts, np.append(starts[1:], length), strict=True):
+    values = np.empty(len(post))
+    for begin, end in pairwise(_starts(post)):
         fresh = copy.deepcopy(lazy)
-        fresh.shape = (int(end - begin),)
+        fresh.shape = (end - begin,)
         values[begin:end] = fresh.evaluate()
     return values
 
@@ -262,5 +299,6 @@ _WHOLE: dict[type, Callable] = {
     connectors.FixedTotalNumberConnector: _fixed_total_number,
     connectors.CSAConnector: _csa,
     connectors.FromListConnector: _from_list,
+    FromListConnector: _from_list,
     connectors.FromFileConnector: _from_file,
 }

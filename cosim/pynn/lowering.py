@@ -134,7 +134,7 @@ class _Part:
     """The connections of a projection from one population to another.
 
     ``order`` selects and sorts rows of the projection's columns: by presynaptic cell and, within
-    a cell, in the order of creation.
+    a cell, in the order of creation. None where the columns keep that order themselves.
     """
 
     label: str
@@ -142,19 +142,14 @@ class _Part:
     post: int
     indptr: NDArray[np.int64]
     target: NDArray[np.int32]
-    order: NDArray[np.signedinteger]
+    order: NDArray[np.signedinteger] | None
 
 
 def _projections(cache: _Cache, projection) -> list[Projection]:
-    columns = projection.columns
-    ends = (columns["pre"], columns["post"])
-    parts = cache.reuse((projection, "parts"), ends, lambda: _parts(projection))
-    weight = cache.reuse(
-        (projection, "weight"), (parts, columns["weight"]), lambda: _rows(parts, columns["weight"])
-    )
-    delay = cache.reuse(
-        (projection, "delay"), (parts, columns["delay"]), lambda: _rows(parts, columns["delay"])
-    )
+    if _between_whole_populations(projection):
+        parts, weight, delay = _whole(cache, projection)
+    else:
+        parts, weight, delay = _some(cache, projection)
     dynamics = _dynamics(cache, projection)
     return [
         cache.reuse(
@@ -176,12 +171,47 @@ def _projections(cache: _Cache, projection) -> list[Projection]:
     ]
 
 
+def _between_whole_populations(projection) -> bool:
+    several = (common.Assembly, common.PopulationView)
+    return not isinstance(projection.pre, several) and not isinstance(projection.post, several)
+
+
+def _whole(cache: _Cache, projection) -> tuple[list[_Part], list[NDArray], list[NDArray]]:
+    """All connections, which from now on are kept as the network has them."""
+    columns, pre, post = projection.columns, projection.pre, projection.post
+    rows = columns.rows(pre.size)
+    parts = cache.reuse(
+        (projection, "parts"),
+        (rows,),
+        lambda: [
+            _Part(str(projection.label), pre.index, post.index, rows.indptr, rows.target, None)
+        ],
+    )
+    return parts, [columns.unordered("weight")], [columns.unordered("delay")]
+
+
+def _some(cache: _Cache, projection) -> tuple[list[_Part], list[NDArray], list[NDArray]]:
+    """Connections between views or assemblies."""
+    columns = projection.columns
+    ends = (columns["pre"], columns["post"])
+    parts = cache.reuse((projection, "parts"), ends, lambda: _parts(projection))
+    weight, delay = (
+        cache.reuse(
+            (projection, name),
+            (parts, columns.unordered(name)),
+            lambda name=name: _rows(parts, columns.unordered(name)),
+        )
+        for name in ("weight", "delay")
+    )
+    return parts, weight, delay
+
+
 def _dynamics(cache: _Cache, projection) -> SynapseDynamics:
     """How the weights of a projection change."""
     if not isinstance(projection.synapse_type, STDPMechanism):
         return _STATIC
     columns = {
-        name: projection.columns[name] if len(projection.columns) else np.empty(0)
+        name: projection.columns.unordered(name) if len(projection.columns) else np.empty(0)
         for name in (*STDP_PAIR_PARAMETERS, "dendritic_delay_fraction")
     }
 
@@ -206,22 +236,26 @@ def learned_weights(state: Any, projection) -> NDArray[np.float64] | None:
         return None
     network = lower(state, state.step)
     learned = state.result.weights
-    weights = projection.columns["weight"].copy()
-    names = network.projection_names
+    columns, names = projection.columns, network.projection_names
+    whole = _between_whole_populations(projection)
+    weights = columns["weight"].copy()
     first = 0
     for other in state.projections:
         parts = _cache(state).lowered[(other, "parts")][1]
         if other is projection:
             for number, part in enumerate(parts):
-                if names[first + number] in learned:
-                    weights[part.order] = learned[names[first + number]]
+                own = learned.get(names[first + number])
+                if own is not None and whole:
+                    weights = columns.created(own)
+                elif own is not None:
+                    weights[part.order] = own
         first += len(parts)
     return weights
 
 
 def _rows(parts: list[_Part], column: NDArray) -> list[NDArray]:
     if len(column) and column.strides == (0,):  # one value for all
-        return [np.broadcast_to(column[0], part.order.shape) for part in parts]
+        return [np.broadcast_to(column[0], part.target.shape) for part in parts]
     return [column[part.order] for part in parts]
 
 

@@ -35,12 +35,12 @@ class Connection(common.Connection):
     @property
     def presynaptic_index(self) -> int:
         """Index into the projection's ``pre``."""
-        return int(self.projection.columns["pre"][self.index])
+        return int(self.projection.columns.value("pre", self.index))
 
     @property
     def postsynaptic_index(self) -> int:
         """Index into the projection's ``post``."""
-        return int(self.projection.columns["post"][self.index])
+        return int(self.projection.columns.value("post", self.index))
 
     @property
     def presynaptic_cell(self):
@@ -58,7 +58,7 @@ class Connection(common.Connection):
     def __getattr__(self, name: str) -> float:
         if name not in self.projection.columns.names:
             raise AttributeError(f"a connection of {self.projection.label!r} has no {name!r}")
-        return float(self.projection._column(name)[self.index])
+        return self.projection._value(name, self.index)
 
     def __setattr__(self, name: str, value: float) -> None:
         columns = self.projection.columns
@@ -145,6 +145,10 @@ class Projection(common.Projection):  # noqa: D101 (PyNN's docstring)
         """Return a column as it is now: weights that learned are those of the last run."""
         learned = learned_weights(state, self) if name == "weight" else None
         return self.columns[name] if learned is None else learned
+
+    def _value(self, name: str, index: int) -> float:
+        learned = learned_weights(state, self) if name == "weight" else None
+        return float(self.columns.value(name, index) if learned is None else learned[index])
 
     def _get_attributes_as_arrays(self, names, multiple_synapses="sum"):
         return [self._as_array(name, multiple_synapses) for name in names]

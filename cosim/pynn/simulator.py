@@ -141,7 +141,7 @@ class State(common.control.BaseState):
         return max((delays.max() for delays in self._delays()), default=self.dt)
 
     def _delays(self) -> list[np.ndarray]:
-        return [p.columns["delay"] for p in self.projections if len(p.columns)]
+        return [p.columns.unordered("delay") for p in self.projections if len(p.columns)]
 
     def run(self, simtime: float) -> None:
         """Advance by ``simtime`` ms."""
