@@ -129,7 +129,7 @@ class Projection:
     pre, post : int
         Indices into :attr:`Network.populations`.
     receptor : str
-        ``"excitatory"`` or ``"inhibitory"``.
+        ``"excitatory"`` or ``"inhibitory"``; cells that one chip alone has name their own.
     indptr : int64, shape (pre size + 1,)
         Synapses of presynaptic cell ``i`` are ``indptr[i]:indptr[i + 1]``, in the order in which
         the connector made them.

@@ -79,6 +79,8 @@ def weight_unit(celltype: str) -> str:
     """PyNN's unit of a weight onto a cell type."""
     if "cond" in celltype:
         return "uS"
+    if celltype == "TrueNorthNeuron":
+        return "bit"
     return "nA" if "curr" in celltype and not celltype.endswith("delta") else "mV"
 
 

@@ -156,8 +156,12 @@ class Brian2Cells:
             if population.is_source:
                 continue
             model = cell_model(population.celltype, population.label)
+            model.check(network, population)
             if population.size:
-                self.groups[index] = _Group(population, model, network.timestep_ms, self._clock)
+                first = int(network.offsets[index])
+                self.groups[index] = _Group(
+                    population, model, network.timestep_ms, self._clock, first
+                )
         self._currents = CurrentSchedule(network)
 
     @property
@@ -172,7 +176,7 @@ class Brian2Cells:
                 self.groups[index].arrays["i_inj"][:] = total
         fired = {}
         for index, group in self.groups.items():
-            spiking = group.advance()
+            spiking = group.advance(step)
             if len(spiking):
                 fired[index] = spiking
         return fired
@@ -184,6 +188,7 @@ class Brian2Cells:
     def update(self, network: Network) -> None:
         """Take over changed parameters, state and currents."""
         for index, group in self.groups.items():
+            group.model.check(network, network.populations[index])
             group.update(network.populations[index], network.timestep_ms)
         if network.currents is not self._network.currents:
             self._currents = CurrentSchedule(network)
@@ -194,9 +199,15 @@ class _Group:
     """One population as a Brian2 NeuronGroup."""
 
     def __init__(
-        self, population: Population, model: CellModel, timestep_ms: float, clock: brian2.Clock
+        self,
+        population: Population,
+        model: CellModel,
+        timestep_ms: float,
+        clock: brian2.Clock,
+        first: int,
     ) -> None:
         self.model = model
+        self._first = first
         self._population = population
         self._substeps = model.substeps(timestep_ms)
         constants = model.constants(population.parameters, timestep_ms / self._substeps)
@@ -213,27 +224,32 @@ class _Group:
             codeobj_class=NumpyCodeObject,
             name=f"cosim_{population.celltype}",
         )
-        self._updater = self.group.run_regularly(
-            f"{model.update}\nfires = int({model.threshold})",
-            when="groups",
-            codeobj_class=brian2.get_device().code_object_class(),
-            name=f"cosim_{population.celltype}_update",
-        )
         self._resetter = self.group.resetter["spike"]
+        self._resetter.before_run({})
+        self._updater: Any = None
+        if isinstance(model.update, str):
+            self._updater = self.group.run_regularly(
+                f"{model.update}\nfires = int({model.threshold})",
+                when="groups",
+                codeobj_class=brian2.get_device().code_object_class(),
+                name=f"cosim_{population.celltype}_update",
+            )
+            self._updater.before_run({})
         #: Views of Brian2's own memory.
         self.arrays = {name: self.group.variables[name].get_value() for name in names}
         for name, values in constants.items():
             self.arrays[name][:] = values
         for name, values in population.initial_values.items():
             self._assign(name, values)
-        for part in (self._updater, self._resetter):
-            part.before_run({})
         self._fires = self.arrays["fires"]
         self._spikespace = self.group.variables["_spikespace"].get_value()
 
-    def advance(self) -> NDArray[np.int32]:
-        for _ in range(self._substeps):
-            self._updater.run()
+    def advance(self, step: int) -> NDArray[np.int32]:
+        if not isinstance(self.model.update, str):
+            self.model.update(self.arrays, self._first, step)
+        else:
+            for _ in range(self._substeps):
+                self._updater.run()
         spiking = self._fires.nonzero()[0].astype(np.int32)
         if len(spiking):
             self._spikespace[: len(spiking)] = spiking

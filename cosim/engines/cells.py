@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import UnsupportedError
+from hwmodels.network import Network, Population
 
 Arrays = Mapping[str, NDArray[np.float64]]
 
@@ -36,8 +37,10 @@ class CellModel:
         State variables, under PyNN's names where PyNN has one.
     constants : callable
         From (parameters, step in ms) to what the update uses, as arrays of shape (size,).
-    update : str
-        The difference equation, as statements.
+    update : str or callable
+        The difference equation, as statements; or a function of all variables and constants by
+        name, the global number of the first cell, and the step, that changes them in place and sets
+        ``fires``.
     threshold, reset : str
         Condition to fire, and what happens then.
     receptors : mapping of str to str
@@ -48,17 +51,21 @@ class CellModel:
         Whether input acts at its very time (a voltage jump) and not one step later.
     max_step_ms : float
         The update is repeated within a step that is longer than this.
+    check : callable
+        From a network and one of its populations of this type; raises UnsupportedError for what
+        the model does not have.
     """
 
     state: tuple[str, ...]
     constants: Callable[[Arrays, float], dict[str, NDArray[np.float64]]]
-    update: str
+    update: str | Callable[[dict[str, NDArray[np.float64]], int, int], None]
     threshold: str
     reset: str
     receptors: Mapping[str, str]
     gain: Mapping[str, str] = field(default_factory=dict)
     jump: bool = False
     max_step_ms: float = np.inf
+    check: Callable[[Network, Population], None] = lambda network, population: None
 
     def substeps(self, timestep_ms: float) -> int:
         """How many times the update runs in a step."""
@@ -73,6 +80,8 @@ def cell_model(celltype: str, population: str) -> CellModel:
     UnsupportedError
         When there is none; names the population and what there is.
     """
+    if celltype in NATIVE_MODELS:
+        return NATIVE_MODELS[celltype]()
     if celltype not in CELL_MODELS:
         raise UnsupportedError(
             f"population {population!r}: cell type {celltype} is not available in Brian2; "
@@ -377,3 +386,23 @@ CELL_MODELS: dict[str, CellModel] = {
         max_step_ms=0.02,
     ),
 }
+
+
+def _truenorth() -> CellModel:
+    """The neuron of TrueNorth; its module is loaded with the first one."""
+    from cosim.engines.native_cells import check_truenorth, truenorth_tick
+
+    return CellModel(
+        state=("v", "n0", "n1", "n2", "n3"),
+        constants=lambda p, h: dict(p),
+        update=truenorth_tick,
+        threshold="fires > 0",
+        reset="fires = 0",
+        receptors={f"axon_type_{kind}": f"n{kind}" for kind in range(4)},
+        jump=True,
+        check=check_truenorth,
+    )
+
+
+#: Cells that one chip alone has, and who makes their models.
+NATIVE_MODELS: dict[str, Callable[[], CellModel]] = {"TrueNorthNeuron": _truenorth}

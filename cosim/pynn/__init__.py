@@ -28,6 +28,7 @@ from cosim.pynn.celltypes import (
     Izhikevich,
     SpikeSourceArray,
     SpikeSourcePoisson,
+    TrueNorthNeuron,
 )
 from cosim.pynn.connectors import FromListConnector
 from cosim.pynn.control import (

@@ -5,10 +5,12 @@ its name here, teach the engines its equations, and it appears everywhere; all o
 :mod:`cosim.pynn.unsupported`.
 """
 
+# ruff: noqa: RUF012 (class attributes are PyNN's way to declare a model)
+
 from __future__ import annotations
 
 from pyNN.models import BaseModelType
-from pyNN.standardmodels import build_translations, cells
+from pyNN.standardmodels import StandardCellType, build_translations, cells
 
 #: Everything the engines compute, and the sources they are fed from.
 SUPPORTED_CELL_TYPES = (
@@ -23,6 +25,8 @@ SUPPORTED_CELL_TYPES = (
     "SpikeSourcePoisson",
 )
 
+#: Cells that one chip alone has, and that the software reference computes with the same meaning.
+NATIVE_CELL_TYPES = ("TrueNorthNeuron",)
 
 #: Synaptic currents under PyNN's names, and under those that sPyNNaker gives them.
 SYNAPTIC_CURRENTS = {
@@ -70,3 +74,55 @@ Izhikevich = supported(cells.Izhikevich, __name__)
 EIF_cond_exp_isfa_ista = supported(cells.EIF_cond_exp_isfa_ista, __name__)
 SpikeSourceArray = supported(cells.SpikeSourceArray, __name__)
 SpikeSourcePoisson = supported(cells.SpikeSourcePoisson, __name__)
+
+
+class TrueNorthNeuron(StandardCellType):
+    """The neuron of TrueNorth, register by register: integrate, leak, fire and reset.
+
+    A synapse is a bit of a crossbar: its weight is 1, and what it adds is the neuron's own value
+    for the type of the axon, which the projection's ``receptor_type`` says (``axon_type_0`` to
+    ``axon_type_3``). All parameters are whole numbers; ``v`` counts in the chip's units, and a time
+    step is a tick.
+
+    Parameters
+    ----------
+    weight_0, weight_1, weight_2, weight_3
+        Value of each axon type, -256 to 255.
+    stochastic_weight_0, stochastic_weight_1, stochastic_weight_2, stochastic_weight_3
+        1: an event adds the value's sign if its magnitude is at least an 8-bit draw.
+    leak, leak_reversal, stochastic_leak
+        Added in each tick, -256 to 255; 1: times the sign of ``v``, which stops at 0; 1: its sign,
+        or nothing, by a draw.
+    threshold, threshold_mask
+        Fires at the threshold plus a draw AND the mask, 0 to 255.
+    negative_threshold, negative_saturate
+        ``v`` is held above minus the threshold; 0: it is reset there instead.
+    reset_mode, v_reset
+        0: to ``v_reset``; 1: by subtraction; 2: not at all.
+
+    References
+    ----------
+    Cassidy et al., IJCNN 2013; Merolla et al., Science 345:668, 2014, table S2.
+    """
+
+    _weights = {f"weight_{kind}": 0.0 for kind in range(4)}
+    default_parameters = {
+        **_weights,
+        **{f"stochastic_{name}": 0.0 for name in _weights},
+        "leak": 0.0,
+        "leak_reversal": 0.0,
+        "stochastic_leak": 0.0,
+        "threshold": 1.0,
+        "threshold_mask": 0.0,
+        "negative_threshold": 0.0,
+        "negative_saturate": 1.0,
+        "reset_mode": 0.0,
+        "v_reset": 0.0,
+    }
+    translations = build_translations(*((name, name) for name in default_parameters))
+    recordable = ["spikes", "v"]
+    default_initial_values = {"v": 0.0}
+    units = {"v": "dimensionless"}
+    receptor_types = [f"axon_type_{kind}" for kind in range(4)]
+    conductance_based = True  # as PyNN sees it: no weight is negative
+    injectable = False

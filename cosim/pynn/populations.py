@@ -15,7 +15,7 @@ from pyNN import common, errors
 from pyNN.parameters import ArrayParameter, LazyArray, ParameterSpace, simplify
 
 from cosim.pynn import simulator
-from cosim.pynn.celltypes import SUPPORTED_CELL_TYPES
+from cosim.pynn.celltypes import NATIVE_CELL_TYPES, SUPPORTED_CELL_TYPES
 from cosim.pynn.draws import NumpyRNG
 from cosim.pynn.recording import Recorder
 from cosim.pynn.simulator import ID, POISSON, state
@@ -208,12 +208,13 @@ class Population(_Cells, common.Population):  # noqa: D101 (PyNN's docstring)
     def _create_cells(self) -> None:
         """Make the cells (PyNN calls this)."""
         if not self.celltype.translations or type(self.celltype).__name__ not in (
-            SUPPORTED_CELL_TYPES
+            *SUPPORTED_CELL_TYPES,
+            *NATIVE_CELL_TYPES,
         ):
             raise UnsupportedError(
                 f"population {self.label!r}: cells must be of one of the types of cosim.pynn "
-                f"({', '.join(SUPPORTED_CELL_TYPES)}), not {type(self.celltype).__name__} of "
-                f"{type(self.celltype).__module__}"
+                f"({', '.join((*SUPPORTED_CELL_TYPES, *NATIVE_CELL_TYPES))}), "
+                f"not {type(self.celltype).__name__} of {type(self.celltype).__module__}"
             )
         if self.size < 1:
             raise ValueError(f"population {self.label!r}: size must be >= 1, got {self.size}")

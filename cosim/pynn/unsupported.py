@@ -19,7 +19,8 @@ from pyNN.standardmodels import (
     synapses,
 )
 
-from cosim.pynn.celltypes import SUPPORTED_CELL_TYPES
+from cosim.pynn import celltypes
+from cosim.pynn.celltypes import NATIVE_CELL_TYPES, SUPPORTED_CELL_TYPES
 from cosim.pynn.electrodes import SUPPORTED_CURRENT_SOURCES
 from cosim.pynn.synapses import SUPPORTED_SYNAPSE_TYPES
 from hwmodels.errors import UnsupportedError
@@ -68,11 +69,19 @@ def unsupported_models() -> dict[str, type]:
 
 
 def native_cell_type(model_name: str):
+    """Find a chip's own cell; refuse what one simulator alone has, for no other engine has it."""
+    if model_name in NATIVE_CELL_TYPES:
+        return getattr(celltypes, model_name)
+    return native_synapse_type(model_name)
+
+
+def native_synapse_type(model_name: str):
     """Refuse: what one simulator alone has, no other engine can execute."""
     raise UnsupportedError(
         f"native model {model_name!r} belongs to one simulator; use a standard model of PyNN "
-        f"({', '.join(SUPPORTED_CELL_TYPES)})"
+        f"({', '.join(SUPPORTED_CELL_TYPES)}) or one of the chips' own "
+        f"({', '.join(NATIVE_CELL_TYPES)})"
     )
 
 
-native_synapse_type = native_electrode_type = native_cell_type
+native_electrode_type = native_synapse_type

@@ -150,7 +150,9 @@ class Machine:
         target, kind, delay, weight = [none], [none], [none], [none]
         for p in network.projections:
             target.append(p.target + network.offsets[p.post])
-            kind.append(np.full(p.n_synapses, KINDS.index(p.receptor), dtype=np.int64))
+            # Cells of other hardware, as exact neurons, may have receptors of their own.
+            number = KINDS.index(p.receptor) if p.receptor in KINDS else 0
+            kind.append(np.full(p.n_synapses, number, dtype=np.int64))
             delay.append(delay_words(p, dt))
             if self.conditions.native:
                 weight.append(weight_levels(p, self._formats.get(p.post), spare))

@@ -201,15 +201,24 @@ def tick_cores(crossbar, kinds, active, table, used, potential, states, bits, li
     return n_fired
 
 
-def tick_cells(v, inputs, table, states, core, bits, limit, fired, counts):  # type: ignore[no-untyped-def]
+def tick_cells(v, inputs, events, table, states, core, bits, limit, fired, counts):  # type: ignore[no-untyped-def]
     """One tick of neurons that do not share a crossbar, from inputs summed before.
 
-    ``v``, ``inputs`` int64 and ``fired`` bool, shape (n,); ``core`` int64, shape (n,) says whose
-    register a neuron draws from; ``counts`` are the last two of :func:`tick_cores`.
+    ``v``, ``inputs`` int64 and ``fired`` bool, shape (n,); ``events`` int64, shape (n, types), are
+    spikes on axons of each type, whose values are added beside the inputs; ``core`` int64, shape
+    (n,) says whose register a neuron draws from; ``counts`` are the last two of :func:`tick_cores`.
     """
     for n in range(len(v)):
-        now = saturated(v[n] + inputs[n], limit)
-        counts[0] += now != v[n] + inputs[n]
+        x = v[n] + inputs[n]
+        for kind in range(events.shape[1]):
+            value: Any = np.int64(table[n, kind])
+            if (table[n, STOCHASTIC] >> kind) & 1:
+                for _ in range(events[n, kind]):
+                    x += sign(value) if abs(value) >= draw(states, core[n], bits) else 0
+            else:
+                x += value * events[n, kind]
+        now = saturated(x, limit)
+        counts[0] += now != x
         v[n], fired[n], low = leak_and_fire(now, table[n], states, core[n], bits, limit)
         counts[1] += low
 

@@ -62,6 +62,8 @@ class Configuration(dict[int, Scale]):
         that is placed, or a group) that listens.
     part_size : int64
         Neurons of each part.
+    native : mapping of int to int32 array
+        Registers of the chip's own neurons, by the first cell of their population.
     """
 
     layout: Layout
@@ -77,3 +79,4 @@ class Configuration(dict[int, Scale]):
     more_axon: NDArray[np.int64]
     more_part: NDArray[np.int64]
     part_size: NDArray[np.int64]
+    native: dict[int, NDArray[np.int32]]

@@ -28,13 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chips.truenorth import arithmetic as a
+from hwmodels.chips.truenorth.native import CELLTYPE, RECEPTORS, registers_of
 from hwmodels.chips.truenorth.spec import TrueNorthSpec
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network, Population
 from hwmodels.quantisation import quantisation_row
 
 #: Cell types that have a translation.
-NATIVE = ("IF_curr_delta", "IF_curr_exp")
+NATIVE = ("IF_curr_delta", "IF_curr_exp", CELLTYPE)
 _EXACT = "run with neurons=exact (exact neurons on this fabric)"
 
 
@@ -72,9 +73,11 @@ def native_obstacle(population: Population) -> str | None:
     """Why the chip's arithmetic cannot compute a population, and the way out; None if it can."""
     if population.celltype not in NATIVE:
         return (
-            f"TrueNorth computes {' and '.join(NATIVE)}, not {population.celltype}; {_EXACT}, or "
+            f"TrueNorth computes {', '.join(NATIVE)}, not {population.celltype}; {_EXACT}, or "
             "use one of those cell types"
         )
+    if population.celltype == CELLTYPE:
+        return None
     if np.any(population.parameters["v_thresh"] <= population.parameters["v_reset"]):
         return f"v_thresh must lie above v_reset on TrueNorth; {_EXACT}"
     return None
@@ -82,6 +85,10 @@ def native_obstacle(population: Population) -> str | None:
 
 def receptor_gain(population: Population) -> dict[str, NDArray[np.float64]]:
     """What a weight of 1 adds to the membrane, in mV, for each receptor."""
+    if population.celltype == CELLTYPE:
+        return {
+            name: population.parameters[f"weight_{kind}"] for kind, name in enumerate(RECEPTORS)
+        }
     if population.celltype == "IF_curr_delta":
         return {name: np.ones(population.size) for name in ("excitatory", "inhibitory")}
     p = population.parameters
@@ -180,6 +187,27 @@ def scale_population(
     )
 
 
+def native_scale(population: Population, spec: TrueNorthSpec) -> Scale:
+    """The chip's own neurons, whose units are the chip's.
+
+    Raises
+    ------
+    UnsupportedError
+        For a parameter that its register does not hold.
+    """
+    table, ones = registers_of(population, spec), np.ones(population.size)
+    return Scale(
+        unit_mV=ones,
+        zero_mV=np.zeros(population.size),
+        gain_mV=receptor_gain(population),
+        wait={},
+        table=table,
+        leak=population.parameters["leak"],
+        level=population.parameters["threshold"],
+        back=population.parameters["v_reset"],
+    )
+
+
 def _best_unit(
     largest: NDArray[np.float64],
     weights: NDArray[np.float64],
@@ -221,6 +249,8 @@ def _best_unit(
 
 def parameter_rows(population: Population, scale: Scale, dt: float, draw_bits: int) -> list[tuple]:
     """What the chip makes of a population's parameters, as rows of QUANTISATION."""
+    if population.celltype == CELLTYPE:
+        return []  # nothing was rounded
     table, unit = scale.table, scale.unit_mV
     p, largest = population.parameters, float(unit.max())
     leak = table[:, a.LEAK].astype(np.float64)

@@ -16,6 +16,7 @@ from hwmodels.chip import Arrivals
 from hwmodels.chips.truenorth import arithmetic as a
 from hwmodels.chips.truenorth.configuration import Configuration
 from hwmodels.chips.truenorth.cores import Cores
+from hwmodels.chips.truenorth.native import CELLTYPE, RECEPTORS
 from hwmodels.chips.truenorth.spec import TrueNorthSpec
 from hwmodels.chips.truenorth.translation import physical_registers
 from hwmodels.compiling import can_compile, compiled
@@ -136,10 +137,20 @@ class CellNeurons:
             self._potential[index] = np.zeros(size, dtype=np.int64)
             self._initialise(index, network.populations[index].initial_values.get("v"))
         self._weights = [self._integer(k) for k in range(len(network.projections))]
+        # Spikes by axon type, for the chip's own neurons alone.
+        self._events = {
+            index: np.zeros((len(v), 4 if self._own(index) else 0), dtype=np.int64)
+            for index, v in self._potential.items()
+        }
+
+    def _own(self, index: int) -> bool:
+        return self._network.populations[index].celltype == CELLTYPE
 
     def _integer(self, k: int) -> NDArray[np.int64]:
         projection = self._network.projections[k]
         scale = self._scales[projection.post]
+        if self._own(projection.post):
+            return np.rint(projection.weight).astype(np.int64)
         gain = (scale.gain_mV[projection.receptor] / scale.unit_mV)[projection.target]
         return np.rint(projection.weight * gain).astype(np.int64)
 
@@ -157,6 +168,11 @@ class CellNeurons:
         for k, synapses in arrivals:
             projection = self._network.projections[k]
             target = projection.target[synapses]
+            if self._own(projection.post):
+                kind = RECEPTORS.index(projection.receptor)
+                of_type = self._events[projection.post][:, kind]
+                np.add.at(of_type, target, self._weights[k][synapses])
+                continue
             np.add.at(inputs[projection.post], target, self._weights[k][synapses])
         fired = []
         for index, v in self._potential.items():
@@ -164,9 +180,10 @@ class CellNeurons:
             first = int(self._network.offsets[index])
             core = self._core[first : first + len(v)]
             self._tick(
-                v, inputs[index], self._scales[index].table, self._draws, core,
+                v, inputs[index], self._events[index], self._scales[index].table, self._draws, core,
                 self._bits, self._limit, spiking, self._clipped,
             )  # fmt: skip
+            self._events[index][:] = 0
             fired.append(np.flatnonzero(spiking) + first)
         return np.concatenate(fired) if fired else np.empty(0, dtype=np.int64)
 

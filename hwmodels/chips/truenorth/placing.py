@@ -287,15 +287,21 @@ def settle_values(settings: Settings, configuration: Configuration) -> None:
     pairs, spec = configuration.pairs, settings.spec
     cells = len(configuration.unit)
     configuration.value = np.zeros((cells, spec.axon_types), dtype=np.int64)
+    given = np.zeros(cells, dtype=bool)
+    for first, table in configuration.native.items():
+        given[first : first + len(table)] = True
+        configuration.value[first : first + len(table)] = table[:, : spec.axon_types]
     if not settings.coarse:
         return
     start = np.searchsorted(pairs.target, np.arange(cells + 1)).astype(np.int64)
-    label = configuration.label.copy()
+    label, value = configuration.label.copy(), configuration.value.copy()
     kernel(settle)(
         start, pairs.weight / configuration.unit[pairs.target], configuration.allowed, label, True,
-        spec.axon_types, -spec.value_max - 1, spec.value_max, configuration.value,
+        spec.axon_types, -spec.value_max - 1, spec.value_max, value,
     )  # fmt: skip
-    configuration.label = label
+    # The chip's own neurons have their values and types.
+    configuration.value = np.where(given[:, None], configuration.value, value)
+    configuration.label = np.where(given[pairs.target], configuration.label, label)
 
 
 def _connect(

@@ -15,12 +15,14 @@ from hwmodels.chips.truenorth.formats import (
     check_currents,
     check_recordings,
     native_obstacle,
+    native_scale,
     parameter_rows,
     receptor_gain,
     receptor_wait,
     scale_population,
     with_values,
 )
+from hwmodels.chips.truenorth.native import CELLTYPE, RECEPTORS, check_crossbar
 from hwmodels.chips.truenorth.placing import count_events, find_axons, lay_out, settle_values
 from hwmodels.chips.truenorth.weights import NO_BIT, Pairs, gather_pairs, population_labels
 from hwmodels.errors import UnsupportedError
@@ -33,8 +35,8 @@ def translate(network: Network, settings: Settings) -> Translation:
     """A network as the chip has it; see :meth:`hwmodels.chip.Chip.translate`."""
     configuration = Configuration()
     counts: dict[str, int] = {}
-    effect, wait, one_state = _effects(network, settings)
-    pairs = gather_pairs(network, effect, wait, one_state, settings.spec.delay_ticks_max)
+    effect, wait, state = _effects(network, settings)
+    pairs = gather_pairs(network, effect, wait, state, settings.spec.delay_ticks_max)
     configuration.pairs = pairs
     _choose_units(network, settings, configuration)
     label = _labels(network, settings, pairs)
@@ -58,8 +60,8 @@ def retranslate(network: Network, since: Translation, settings: Settings) -> Tra
                 f"population {new.label!r}: {', '.join(changed)} cannot be changed between runs "
                 "on TrueNorth's arithmetic, whose registers depend on it; run with neurons=exact"
             )
-    effect, wait, one_state = _effects(network, settings)
-    pairs = gather_pairs(network, effect, wait, one_state, settings.spec.delay_ticks_max)
+    effect, wait, state = _effects(network, settings)
+    pairs = gather_pairs(network, effect, wait, state, settings.spec.delay_ticks_max)
     if not np.array_equal(pairs.delay, before.pairs.delay):
         label = network.projections[0].label if network.projections else ""
         raise UnsupportedError(
@@ -80,13 +82,17 @@ def retranslate(network: Network, since: Translation, settings: Settings) -> Tra
 
 def _effects(
     network: Network, settings: Settings
-) -> tuple[list[NDArray[np.float64]], list[int], list[bool]]:
-    """For each projection: what its synapses add to a cell, ticks to wait, one state or two."""
-    effect, wait, one_state = [], [], []
+) -> tuple[list[NDArray[np.float64]], list[int], list[int]]:
+    """For each projection: what its synapses add to a cell, ticks to wait, on which state."""
+    check_crossbar(network)
+    effect, wait, state = [], [], []
     for projection in network.projections:
         target = network.populations[projection.post]
         native = native_obstacle(target) is None
-        one_state.append(native)
+        if target.celltype == CELLTYPE:
+            state.append(RECEPTORS.index(projection.receptor))
+        else:
+            state.append(int(not native and projection.receptor != "excitatory"))
         if native:
             gain = receptor_gain(target)[projection.receptor][projection.target]
             effect.append(projection.weight * gain)
@@ -96,7 +102,7 @@ def _effects(
             effect.append(projection.weight)
         waits = receptor_wait(target, network.timestep_ms, settings.centred) if native else {}
         wait.append(waits.get(projection.receptor, 0) if settings.own else 0)
-    return effect, wait, one_state
+    return effect, wait, state
 
 
 def _choose_units(network: Network, settings: Settings, configuration: Configuration) -> None:
@@ -104,6 +110,7 @@ def _choose_units(network: Network, settings: Settings, configuration: Configura
     pairs, spec = configuration.pairs, settings.spec
     cells = int(network.offsets[-1])
     largest = np.zeros(cells)
+    configuration.native = {}
     np.maximum.at(largest, pairs.target, np.abs(pairs.weight))
     configuration.unit = np.maximum(largest, 1e-300) / spec.value_max
     if settings.own:
@@ -115,6 +122,11 @@ def _choose_units(network: Network, settings: Settings, configuration: Configura
         if population.is_source or population.size == 0:
             continue
         if not settings.own and native_obstacle(population) is not None:
+            continue
+        if population.celltype == CELLTYPE:
+            configuration[index] = native_scale(population, spec)
+            configuration.native[own.start] = configuration[index].table
+            configuration.unit[own] = 1.0
             continue
         first, last = np.searchsorted(pairs.target, (own.start, own.stop))
         some = np.unique(pairs.weight[first:last])
@@ -133,6 +145,10 @@ def _labels(network: Network, settings: Settings, pairs: Pairs) -> NDArray[np.in
     for index in range(len(network.populations)):
         first, last = np.searchsorted(pairs.target, network.offsets[index : index + 2])
         types = settings.spec.axon_types
+        if network.populations[index].celltype == CELLTYPE:
+            there = pairs.weight[first:last] != 0
+            label[first:last] = np.where(there, pairs.state[first:last], NO_BIT)
+            continue
         label[first:last] = population_labels(pairs.weight[first:last], types, settings.coarse)
     return label
 
@@ -219,7 +235,8 @@ def _coarse(
     cell = configuration.pairs.target[pair]
     gain = np.ones(len(pair))
     if native_obstacle(target) is None:
-        gain = receptor_gain(target)[projection.receptor][projection.target]
+        gain = np.abs(receptor_gain(target)[projection.receptor][projection.target])
+        gain[gain == 0] = 1.0  # a value of zero
     step = float((configuration.unit[cell] / gain).max(initial=0.0))
     unit = weight_unit(target.celltype)
     row = quantisation_row(projection.label, "weight", unit, projection.weight, weight, step)

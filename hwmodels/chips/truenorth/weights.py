@@ -38,6 +38,8 @@ class Pairs(NamedTuple):
         Sum of its synapses, with its sign.
     of_synapse : int64, shape (synapses,)
         The pair of each synapse, projection after projection.
+    state : int64, shape (pairs,)
+        Which state of the target it acts on, where there are several.
     """
 
     source: NDArray[np.int64]
@@ -45,13 +47,14 @@ class Pairs(NamedTuple):
     delay: NDArray[np.int64]
     weight: NDArray[np.float64]
     of_synapse: NDArray[np.int64]
+    state: NDArray[np.int64]
 
 
 def gather_pairs(
     network: Network,
     effect: list[NDArray[np.float64]],
     wait: list[int],
-    merge: list[bool],
+    state: list[int],
     longest: int,
 ) -> Pairs:
     """All pairs of a network.
@@ -63,20 +66,19 @@ def gather_pairs(
         For each projection what each of its synapses adds to its cell, with its sign.
     wait : list of int
         Ticks to add to each projection's delays, as far as these stay within ``longest``.
-    merge : list of bool
-        Whether both receptors of a projection's target act on one state.
+    state : list of int
+        Which state of its target each projection acts on.
     longest : int
         Ticks that need no relay.
     """
     offsets = network.offsets
     columns: list[list[NDArray[np.int64]]] = [[], [], [], []]
-    for p, extra, one_state in zip(network.projections, wait, merge, strict=True):
+    for p, extra, number in zip(network.projections, wait, state, strict=True):
         delay = to_delay_steps(p.delay_ms, network.timestep_ms)
-        other = 0 if one_state or p.receptor == "excitatory" else 1
         columns[0].append(p.target + offsets[p.post])
         columns[1].append(p.source + offsets[p.pre])
         columns[2].append(np.minimum(delay + extra, np.maximum(delay, longest)))
-        columns[3].append(np.full(p.n_synapses, other, dtype=np.int64))
+        columns[3].append(np.full(p.n_synapses, number, dtype=np.int64))
     none = np.empty(0, dtype=np.int64)
     target, source, delay, other = (np.concatenate([none, *c]) for c in columns)
     weights = np.concatenate([np.empty(0), *effect])
@@ -91,6 +93,7 @@ def gather_pairs(
     return Pairs(
         source[first], target[first], delay[first],
         np.bincount(of_synapse, weights, minlength=len(first)).astype(np.float64), of_synapse,
+        other[first],
     )  # fmt: skip
 
 
