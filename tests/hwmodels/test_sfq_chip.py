@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hwmodels.chips.sfq import Sfq
 from hwmodels.chips.sfq.devices import chance, loop, weight_current
 from hwmodels.errors import CapacityError, ModelError, UnsupportedError
-from hwmodels.network import SynapseDynamics
+from hwmodels.network import Recording, SynapseDynamics
 from hwmodels.replay import ReplayedNeurons
 from tests.hwmodels.networks import cells, current, network, source, synapses
 from tests.hwmodels.running import run_on
@@ -425,3 +427,63 @@ def test_the_window_of_mergers_and_the_cells_are_options(tmp_path):
     )
     assert spikes(slow)[0] - spikes(fast)[0] == pytest.approx(31 / 25)
     assert "cells slow" in slow.hardware.spec
+
+
+@settings(max_examples=8, deadline=None)
+@given(seed=st.integers(0, 2**16), synapse=st.sampled_from(["burst", "gate"]))
+def test_a_network_of_gates_spikes_as_one_of_single_cells(seed, synapse):
+    """Two layers of counters; whatever comes, comes one after another."""
+    rng = np.random.default_rng(seed)
+    times = [[] for _ in range(5)]
+    for k in range(25):
+        times[rng.integers(5)].append(20.0 + 100.0 * k)
+    weights = rng.integers(1, 4, 15) if synapse == "burst" else np.ones(15)
+    whole = [(i, j) for i in range(5) for j in range(3)]
+    free = dict(tau_m=1e6, tau_refrac=0.1)
+    net = network(
+        lif(3, v_thresh=-60.0, **free), source(*times), lif(1, label="out", **free),
+        projections=[
+            synapses(1, 0, whole, weights * 1.25, 20.0, n_pre=5),
+            synapses(0, 2, [(i, 0) for i in range(3)], 7.5, 20.0, label="q", n_pre=3),
+        ],
+        dt=0.1,
+    )  # fmt: skip
+    options = dict(
+        synapse=synapse, soma="counter", leak="drop", stagger_ps=350.0, burst_ps=31.3,
+        effects="weight_precision+arithmetic+fabric+collisions",
+    )  # fmt: skip
+    macro, gates = (
+        run_on(Sfq(circuits=c, **options), net, 2700.0) for c in ("macro", "gates")
+    )  # fmt: skip
+    for a, b in zip(macro.spikes, gates.spikes, strict=True):
+        assert sorted(a.cell) == sorted(b.cell)
+        for cell in set(a.cell.tolist()):
+            # Delay lines make up the difference of the circuits to a JTL.
+            ours, theirs = b.time_ms[b.cell == cell], a.time_ms[a.cell == cell]
+            assert np.allclose(ours, theirs, atol=4 * 3.5 / 25)
+    assert len(gates.spikes[0].cell) > 5
+    assert "somas that stay single cells" not in gates.counts
+    assert not any("absorbed" in name for name in gates.counts)
+    built = {r.hardware.resources["value"][0] for r in (macro, gates)}
+    assert len(built) == 2
+    operations = " ".join(gates.hardware.energy["operation"])
+    assert "T1" in operations
+    assert "BURST" not in operations
+
+
+def test_somas_that_gates_cannot_be_stay_single_cells():
+    net = network(
+        lif(tau_m=1e6, tau_refrac=5.0), lif(2, label="both", tau_m=1e6, tau_refrac=0.1),
+        source([1.0], [60.0]),
+        projections=[
+            synapses(2, 0, [(0, 0)], 15.0, 8.0, n_pre=2),
+            synapses(2, 1, [(0, 0), (1, 0), (0, 1)], [7.5, -7.5, 7.5], 8.0, n_pre=2, label="q"),
+        ],
+    )  # fmt: skip
+    options = dict(soma="counter", leak="drop", circuits="gates")
+    result = run_on(Sfq(**options), net, 100.0)
+    assert result.counts["somas that stay single cells"] == 2, "one waits, one counts down"
+    trace = Recording(1, "v", np.arange(2, dtype=np.int32), net.timestep_ms)
+    traced = replace(net, recordings=(*net.recordings, trace))
+    with pytest.raises(UnsupportedError, match=r"population 'both': 'v' .* circuits=macro"):
+        run_on(Sfq(**options), traced, 10.0)

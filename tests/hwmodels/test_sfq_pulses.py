@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodels.chips.sfq.circuits import divider, multiplier
+from hwmodels.chips.sfq.circuits import counters, multipliers
 from hwmodels.errors import ModelError
 from hwmodels.fabric import pulse
 from hwmodels.fabric.pulse import (
@@ -369,11 +369,10 @@ def test_corners_differ_in_what_they_say_and_inherit_the_rest():
 @pytest.mark.parametrize("pulses", [1, 2, 5, 20])
 def test_a_multiplier_of_gates_is_a_burst(engine, pulses):
     net = Netlist(RSFQ)
-    port = multiplier(net, pulses, 45.0)
-    end = net.add("JTL", watch=WATCH_OUTPUTS)
-    net.wire(np.array([port.exit]), net.input(end, "JTL"))
+    ports = multipliers(net, np.array([pulses]), np.array([45_000]), watch=WATCH_OUTPUTS)
+    entry = int(ports.entry[0])
     # It starts afresh each time.
-    log, machine = run(net, [(port.entry, 0.0), (port.entry, 1500.0)], engine=engine)
+    log, machine = run(net, [(entry, 0.0), (entry, 1500.0)], engine=engine)
     came = np.array(left(log))
     burst = one("BURST", [("a", 0.0)], pulses=pulses, burst_fs=45_300)
     assert len(came) == 2 * pulses
@@ -385,21 +384,25 @@ def test_a_multiplier_of_gates_is_a_burst(engine, pulses):
 
 def test_a_ring_of_gates_is_no_shorter_than_its_reset():
     net = Netlist(RSFQ)
-    port = multiplier(net, 4, 22.0)
-    end = net.add("JTL", watch=WATCH_OUTPUTS)
-    net.wire(np.array([port.exit]), net.input(end, "JTL"))
-    came = left(run(net, [(port.entry, 0.0)])[0])
+    ports = multipliers(net, np.array([4]), np.array([22_000]), watch=WATCH_OUTPUTS)
+    came = left(run(net, [(int(ports.entry[0]), 0.0)])[0])
+    assert came[0] * 1000 == pytest.approx(ports.delay_fs[0])
     assert np.diff(came) == pytest.approx([31.3] * 3)
 
 
-@pytest.mark.parametrize("stages", [1, 2, 3])
-def test_a_chain_of_toggles_divides_as_a_counter_does(stages):
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("threshold", range(1, 11))
+def test_a_chain_of_toggles_counts_as_a_counter_does(engine, threshold):
     net = Netlist(RSFQ)
-    port = divider(net, stages)
-    end = net.add("JTL", watch=WATCH_OUTPUTS)
-    net.wire(np.array([port.exit]), net.input(end, "JTL"))
-    train = [25.0 * k for k in range(40)]
-    log, _ = run(net, [(port.entry, at) for at in train])
-    counter = one("COUNTER", [("a", at) for at in train], threshold=2.0**stages, reset=RESET_ZERO)
-    assert len(left(log)) == len(left(counter)) == 40 // 2**stages
-    assert np.allclose(np.diff(left(log)), np.diff(left(counter)))
+    held = (threshold - 1) // 2
+    ports = counters(net, np.array([threshold]), np.array([held]))
+    train = [120.0 * k for k in range(47)]
+    log, _ = run(net, [(int(ports.entry[0]), at) for at in train], engine=engine)
+    counter = one(
+        "COUNTER", [("a", at) for at in train], threshold=threshold, reset=RESET_ZERO, held=held
+    )
+    ours = left(log[log["what"] == LEFT])
+    assert len(ours) == len(left(counter)) == (47 + held) // threshold
+    shift = ports.delay_fs[0] / 1000 - RSFQ["COUNTER"].delay_fs / 1000
+    assert np.allclose(np.array(ours) - left(counter), shift)
+    assert not np.any(log["what"] == TOO_CLOSE)

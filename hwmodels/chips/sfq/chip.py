@@ -57,6 +57,8 @@ class Sfq(Chip):
         What to do with a leak that a counter does not have.
     filtered : {"refuse", "burst"}
         What to do with synapses that have a filter: a burst over ``tau_syn``, or nothing.
+    circuits : {"macro", "gates"}
+        Multiplying synapses and counting somas as one cell each, or made of gates.
     trees : {"balanced", "chain"}
         Of splitters and mergers: of least depth, or rows.
     lines : {"jtl", "ptl"}
@@ -94,6 +96,7 @@ class Sfq(Chip):
     soma = choice("auto", *RESETS)
     leak = choice("strict", "drop")
     filtered = choice("refuse", "burst")
+    circuits = choice("macro", "gates")
     trees = choice("balanced", "chain")
     lines = choice("jtl", "ptl")
     merge_window_ps = optional_number()

@@ -19,6 +19,8 @@ _PLACES = {
     "GATE": "pulses absorbed by busy synapses",
     "LOOP": "pulses absorbed at somas",
     "COUNTER": "pulses absorbed at somas",
+    "T1": "pulses absorbed at somas",
+    "OUT": "pulses absorbed at somas",
 }
 _ENDS = {
     FLAGGED: "pulses within setup or hold times",

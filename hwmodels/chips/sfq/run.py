@@ -15,10 +15,17 @@ from numpy.typing import NDArray
 from hwmodels.chip import Progress, Translation
 from hwmodels.chips.sfq.counts import count_ends
 from hwmodels.chips.sfq.devices import chance, loop_threshold
-from hwmodels.chips.sfq.wiring import Ends, Lines, soma_ends, source_ends, wire
+from hwmodels.chips.sfq.wiring import (
+    Ends,
+    Lines,
+    gate_soma_ends,
+    soma_ends,
+    source_ends,
+    wire,
+)
 from hwmodels.errors import UnsupportedError
 from hwmodels.fabric.pulse import LEFT, TAKEN, pulse_engine
-from hwmodels.fabric.pulse_cells import FLUX_QUANTUM_UA_PH
+from hwmodels.fabric.pulse_cells import FLUX_QUANTUM_UA_PH, INPUTS
 from hwmodels.fabric.pulse_netlist import Netlist
 from hwmodels.mapping import Placement
 from hwmodels.network import Network, stimulus_events, to_delay_steps
@@ -57,6 +64,7 @@ class SfqRun:
         only_recorded(network, ("v",), "SFQ somas")
         self._chip, self._network, self._placement = chip, network, placement
         self._configuration: Any = translation.formats
+        self._counts: dict[str, int] = {}
         self._build(network)
         self._recorder = Recorder(network)
         self._stimulus = stimulus_events(network)
@@ -65,7 +73,6 @@ class SfqRun:
         self._spike_fs: list[NDArray[np.int64]] = []
         self._spike_ids: list[NDArray[np.int64]] = []
         self._arrivals: list[NDArray] = []
-        self._counts: dict[str, int] = {}
         self._step = -1
 
     def _build(self, network: Network) -> None:
@@ -75,8 +82,9 @@ class SfqRun:
         self._net = net = Netlist(chip.library)
         neurons = np.flatnonzero(self._placement.core_of >= 0)
         given = np.flatnonzero(self._placement.core_of < 0)
+        lines = self._lines(network, timed)
         sources = source_ends(net, n_cells, given, timed)
-        somas = soma_ends(net, n_cells, neurons, chip.soma, timed, **self._somas(network))
+        somas = self._soma_ends(network, lines, neurons, timed)
         on_chip = somas.cell >= 0
         begin = Ends(
             np.where(on_chip, somas.entry, sources.entry),
@@ -84,8 +92,9 @@ class SfqRun:
             np.where(on_chip, somas.exit, sources.exit),
             sources.delay_fs,
         )
-        lines = self._lines(network, timed)
-        self._wired = wire(net, begin, somas, lines, chip.spec, chip.synapse, chip.style(timed))
+        ring = chip.synapse == "burst" and self._bursts(timed) and chip.circuits == "gates"
+        synapse = "ring" if ring else chip.synapse
+        self._wired = wire(net, begin, somas, lines, chip.spec, synapse, chip.style(timed))
         chip.check_size(net, network)
         self._begin, self._lines_made = begin, lines
         self._circuit = net.build(chip.conditions)
@@ -95,6 +104,47 @@ class SfqRun:
         #: Cell of the network behind each cell of the netlist that gives its spikes.
         self._network_cell = np.full(net.size, -1, dtype=np.int64)
         self._network_cell[begin.cell] = np.arange(n_cells)
+        # Of a soma of several cells, that which takes pulses is another one.
+        self._network_cell[begin.entry // INPUTS] = np.arange(n_cells)
+
+    def _bursts(self, timed: bool) -> bool:
+        """Whether weights are so many pulses, and not one of their size."""
+        chip = self._chip
+        return timed and "weight_precision" in chip.effects and chip.synapse == "burst"
+
+    def _soma_ends(
+        self, network: Network, lines: Lines, neurons: NDArray[np.int64], timed: bool
+    ) -> Ends:
+        """Somas of single cells, or of gates where these can do the same."""
+        chip, n_cells = self._chip, int(network.offsets[-1])
+        fields = self._somas(network)
+        single = np.ones(len(neurons), dtype=bool)
+        if chip.circuits == "gates" and timed and not chip.settings.leaks:
+            # Toggles count up, by one, and wait no longer than they must.
+            other = lines.inhibitory | (lines.charge != 1.0)
+            long = fields["deaf_fs"] > round(chip.spec.soma_dead_ps * 1000)
+            single = np.isin(neurons, lines.target[other]) | long
+            self._counts["somas that stay single cells"] = int(np.count_nonzero(single))
+            self._check_readable(network, neurons[~single])
+        some = {name: values[single] for name, values in fields.items()}
+        ends = soma_ends(self._net, n_cells, neurons[single], chip.soma, timed, **some)
+        if np.all(single):
+            return ends
+        rest = {name: fields[name][~single] for name in ("threshold", "held")}
+        gates = gate_soma_ends(self._net, n_cells, neurons[~single], **rest)
+        return Ends(*(np.where(gates.cell >= 0, b, a) for a, b in zip(ends, gates, strict=True)))
+
+    def _check_readable(self, network: Network, cells: NDArray[np.int64]) -> None:
+        for recording in network.recordings:
+            k = recording.population
+            if recording.variable != "spikes" and np.any(
+                np.isin(recording.cells + network.offsets[k], cells)
+            ):
+                raise UnsupportedError(
+                    f"population {network.populations[k].label!r}: {recording.variable!r} of a "
+                    "soma made of gates stands in toggles and cannot be read; record spikes, or "
+                    "use circuits=macro"
+                )
 
     def _somas(self, network: Network) -> dict[str, NDArray]:
         """Fields of all somas, in the order of the cells."""
@@ -128,7 +178,7 @@ class SfqRun:
         """A line for each synapse that has a weight."""
         chip, spec = self._chip, self._chip.spec
         step_fs = network.timestep_ms * spec.ps_per_ms * 1000
-        bursts = timed and "weight_precision" in chip.effects and chip.synapse == "burst"
+        bursts = self._bursts(timed)
         columns: list[list[NDArray]] = [[] for _ in Lines._fields]
         for projection, made in zip(network.projections, self._configuration.weights, strict=True):
             if made is None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.chips.sfq.circuits import Ports, counters, multipliers
 from hwmodels.chips.sfq.devices import gates
 from hwmodels.chips.sfq.spec import SfqSpec
 from hwmodels.fabric.pulse import (
@@ -147,8 +148,8 @@ def wire(
         Where spikes come from and go to.
     lines : Lines
     spec : SfqSpec
-    synapse : {"burst", "gate", "stochastic"} or None
-        Kind of synapse cell; none where neurons are exact.
+    synapse : {"burst", "ring", "gate", "stochastic"} or None
+        Kind of synapse cell, or a ring of gates; none where neurons are exact.
     style : Style
     """
     library, n = net.library, len(lines.source)
@@ -176,11 +177,10 @@ def wire(
     way = begin.delay_fs[lines.source] + splits * time("SPLIT") + merges * time("MERGE")
     way = way + end.delay_fs[lines.target]
     if synapse is not None and n:
-        cells, delay = _synapses(net, lines, spec, library, synapse)
-        way = way + (delay if style.timed else 1)
-        name = {"burst": "BURST", "gate": "NDRO", "stochastic": "GATE"}[synapse]
-        net.wire(net.output(cells, name), into)
-        into = net.input(cells, name, "clk" if synapse == "gate" else None)
+        made = _synapses(net, lines, spec, library, synapse)
+        way = way + (made.delay_fs if style.timed else 1)
+        net.wire(made.exit, into)
+        into = made.entry
     wanted = lines.delay_fs - style.lead_fs + rank * femtoseconds(style.stagger_ps)
     missing = np.maximum(wanted - way, 0)
     passive_fs = 0
@@ -222,22 +222,28 @@ def _delay_lines(
     return int(wire_fs.sum()), np.where(on_passive, missing, length * jtl)
 
 
-def _synapses(net, lines: Lines, spec, library: CellLibrary, synapse: str):
-    """One cell a line; its numbers and delays in fs."""
+def _synapses(
+    net: Netlist, lines: Lines, spec: SfqSpec, library: CellLibrary, synapse: str
+) -> Ports:
+    """One synapse a line."""
     n = len(lines.source)
     mark = np.arange(n)
+    if synapse == "ring":
+        return multipliers(net, lines.pulses, lines.burst_fs, synapse=mark)
+    name, port = {"burst": ("BURST", None), "gate": ("NDRO", "clk")}.get(synapse, ("GATE", None))
+    delay = np.full(n, library[name].delay_fs)
     if synapse == "burst":
-        cells = net.add("BURST", n, pulses=lines.pulses, burst_fs=lines.burst_fs, synapse=mark)
-        return cells, library["BURST"].delay_fs
-    if synapse == "gate":
-        cells = net.add("NDRO", n, state=1, synapse=mark)
-        return cells, library["NDRO"].delay_fs
-    current = lines.current_uA
-    if not len(current):
-        current = np.full(n, spec.weight_half_uA + 4 * spec.weight_grey_uA)
-    settings = gates(current, spec, library)
-    cells = net.add("GATE", n, **settings._asdict(), synapse=mark)
-    return cells, library["GATE"].delay_fs + settings.extra_fs
+        cells = net.add(name, n, pulses=lines.pulses, burst_fs=lines.burst_fs, synapse=mark)
+    elif synapse == "gate":
+        cells = net.add(name, n, state=1, synapse=mark)
+    else:
+        current = lines.current_uA
+        if not len(current):
+            current = np.full(n, spec.weight_half_uA + 4 * spec.weight_grey_uA)
+        settings = gates(current, spec, library)
+        cells = net.add(name, n, **settings._asdict(), synapse=mark)
+        delay = delay + settings.extra_fs
+    return Ports(net.input(cells, name, port), net.output(cells, name), cells, delay)
 
 
 def source_ends(net: Netlist, n_cells: int, cells: NDArray[np.int64], timed: bool) -> Ends:
@@ -269,6 +275,18 @@ def soma_ends(
     ends.cell[cells], ends.entry[cells] = made, net.input(made, name, "a")
     ends.exit[cells] = net.output(made, name)
     ends.delay_fs[cells] = net.library[name].delay_fs if timed else 1
+    return ends
+
+
+def gate_soma_ends(
+    net: Netlist, n_cells: int, cells: NDArray[np.int64], threshold: NDArray, held: NDArray
+) -> Ends:
+    """Counting somas made of gates for some cells of the network."""
+    whole = np.ceil(threshold - 1e-9).astype(np.int64)
+    made = counters(net, whole, np.rint(held).astype(np.int64))
+    ends = empty_ends(n_cells)
+    ends.cell[cells], ends.entry[cells], ends.exit[cells] = made.cell, made.entry, made.exit
+    ends.delay_fs[cells] = made.delay_fs
     return ends
 
 
