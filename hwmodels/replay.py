@@ -56,8 +56,7 @@ class ReplayedNeurons:
                 cells.append(spikes.cell + network.offsets[index])
         all_steps = np.concatenate(steps) if steps else np.empty(0, dtype=np.int64)
         all_cells = np.concatenate(cells) if cells else np.empty(0, dtype=np.int64)
-        order = np.lexsort((all_cells, all_steps))
-        self._steps, self._cells = all_steps[order], all_cells[order]
+        self._steps, self._cells = _sorted(all_steps, all_cells)
         self._n_projections = len(network.projections)
         self._activity, self._now, self._n_cells = active, 0, int(network.offsets[-1])
 
@@ -90,11 +89,15 @@ class ReplayedNeurons:
             self._steps[own[0] : own[-1]], np.repeat(steps, np.diff(given_start[: done + 1]))
         ))  # fmt: skip
         cells = np.concatenate((self._cells[own[0] : own[-1]], given[: given_start[done]]))
-        fired[: len(cells)] = cells[np.lexsort((cells, step))]
-        active = np.ones((done, self._n_cells), dtype=bool)
+        fired[: len(cells)] = _sorted(step, cells)[1]
+        known: NDArray = np.empty((0, self._n_cells), dtype=np.uint8)
         if self._activity is not None:
-            known = self._activity[first : first + done]
-            active[: len(known)] = np.unpackbits(known, axis=1, count=self._n_cells)
+            packed = self._activity[first : first + done]
+            known = np.unpackbits(packed, axis=1, count=self._n_cells)
+        active = known.view(bool)
+        if len(known) < done:
+            unknown = np.ones((done - len(known), self._n_cells), dtype=bool)
+            active = np.concatenate((active, unknown))
         self._now = first + done - 1
         return starts, active
 
@@ -116,6 +119,15 @@ class ReplayedNeurons:
     def counts(self) -> Mapping[str, int]:
         """A replay clips nothing."""
         return {}
+
+
+def _sorted(steps: NDArray[np.int64], cells: NDArray) -> tuple[NDArray[np.int64], NDArray]:
+    """Spikes by step and then by cell; those of one population are already."""
+    later = steps[1:] > steps[:-1]
+    if np.all(later | ((steps[1:] == steps[:-1]) & (cells[1:] >= cells[:-1]))):
+        return steps, cells
+    order = np.lexsort((cells, steps))
+    return steps[order], cells[order]
 
 
 @dataclass(frozen=True, eq=False)
