@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -12,10 +12,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hwmodels.compiling import can_compile, compiled
+from hwmodels.mapping.gathering import gather
 from hwmodels.network import Network
 from hwmodels.result import PACKET
 
 NO_LIMIT = sys.maxsize
+#: Synapses of which the axons are sought at once.
+_AT_ONCE = 1 << 22
 
 
 #: One row a format in which synapses are stored on a core: how many lists, the synapses they
@@ -246,42 +250,53 @@ def build_axons(network: Network, core_of: NDArray[np.int32], first: NDArray[np.
     first : int64, shape (cells,)
         Position of each cell on its core, to tell contiguous targets.
     """
-    n_cells = int(network.offsets[-1])
-    sources, targets = synapse_ends(network)
-    cores = core_of[targets]
-    placed = cores >= 0
-    sources, targets, cores = sources[placed], targets[placed], cores[placed]
-    n_cores = int(cores.max(initial=-1)) + 1
-    key = sources * max(n_cores, 1) + cores
-    unique, inverse, counts = np.unique(key, return_inverse=True, return_counts=True)
-    contiguous = runs(first[targets], inverse, counts)
-    axon_source = unique // max(n_cores, 1)
-    indptr = np.searchsorted(axon_source, np.arange(n_cells + 1))
-    return Axons(
-        indptr.astype(np.int64),
-        (unique % max(n_cores, 1)).astype(np.int32),
-        counts.astype(np.int32),
-        contiguous,
-    )
+    n_cells, n_cores = int(network.offsets[-1]), int(core_of.max(initial=-1)) + 1
+    seen, hit = np.full(n_cores, -1, dtype=np.int64), np.full(n_cells, -1, dtype=np.int32)
+    count, low, high, twice, found = np.zeros((5, n_cores), dtype=np.int64)
+    indptr = np.zeros(n_cells + 1, dtype=np.int64)
+    none = (np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0, dtype=bool))
+    parts = [none]
+    function = compiled(gather) if can_compile() else gather
+    for begin, rows, target in _outgoing(network):
+        room = min(len(target), (len(rows) - 1) * n_cores)
+        core, synapses = np.empty((2, room), dtype=np.int32)
+        contiguous = np.empty(room, dtype=bool)
+        n = function(
+            begin, rows, target, core_of, first, seen, hit, count, low, high, twice, found,
+            indptr[begin + 1 : begin + len(rows)], core, synapses, contiguous,
+        )  # fmt: skip
+        parts.append((core[:n].copy(), synapses[:n].copy(), contiguous[:n].copy()))
+    columns = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Axons(np.cumsum(indptr), *columns)
 
 
-def runs(
-    target: NDArray[np.int64], axon: NDArray[np.int64], counts: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Whether the targets of each axon are a run of neighbouring cells, each hit once.
-
-    Parameters
-    ----------
-    target, axon : int64, shape (n_synapses,)
-    counts : int64, shape (axons,)
-        Synapses of each axon.
-    """
-    order = np.lexsort((target, axon))
-    return unbroken(axon[order], target[order], len(counts))
+def _outgoing(network: Network) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.int32]]]:
+    """The targets of some neighbouring cells after the other: first cell, rows, global numbers."""
+    offsets = network.offsets
+    for population in range(len(network.populations)):
+        own = [p for p in network.projections if p.pre == population and p.n_synapses]
+        if not own:
+            continue
+        total = np.sum([p.indptr for p in own], axis=0)
+        first, size = 0, len(total) - 1
+        while first < size:
+            last = int(np.searchsorted(total, total[first] + _AT_ONCE, side="right")) - 1
+            last = max(last, first + 1)
+            pieces = [p.target[p.indptr[first] : p.indptr[last]] + offsets[p.post] for p in own]
+            target = np.concatenate(pieces, dtype=np.int32, casting="same_kind")
+            if len(own) > 1:
+                cells = np.arange(last - first)
+                sources = [np.repeat(cells, np.diff(p.indptr[first : last + 1])) for p in own]
+                target = target[np.argsort(np.concatenate(sources), kind="stable")]
+            yield int(offsets[population]) + first, total[first : last + 1] - total[first], target
+            first = last
 
 
 def unbroken(axon: NDArray[np.int64], target: NDArray[np.int64], axons: int) -> NDArray[np.bool_]:
-    """The same for synapses that are sorted by axon and then by target."""
+    """Whether the targets of each axon are a run of neighbouring cells, each hit once.
+
+    Synapses are sorted by axon and then by target.
+    """
     gap = (axon[1:] == axon[:-1]) & (target[1:] != target[:-1] + 1)
     return np.bincount(axon[1:][gap], minlength=axons) == 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,9 +12,9 @@ from hypothesis import strategies as st
 from hwmodels.chips.loihi import synaptic_words
 from hwmodels.errors import CapacityError
 from hwmodels.mapping import CoreLimits, mesh_graph
-from hwmodels.mapping.placement import Lists
+from hwmodels.mapping.placement import Lists, build_axons, synapse_ends
 from hwmodels.mapping.sequential import place_sequentially
-from tests.hwmodels.networks import cells, network, source, synapses
+from tests.hwmodels.networks import cells, network, random_network, source, synapses
 
 GENEROUS = {
     "cores": 16, "units": 1000, "input_axons": 1000, "output_axons": 1000, "memory": 10**6,
@@ -34,6 +36,29 @@ def place(net, units_of=None, profile_of=None, **limits):
         placed if units_of is None else np.array(units_of),
         np.zeros(n, dtype=np.int64) if profile_of is None else np.array(profile_of),
     )
+
+
+@given(st.integers(0, 2**31), st.integers(1, 60))
+@settings(max_examples=30, deadline=None)
+def test_an_axon_is_a_cell_and_a_core_with_targets_of_it(seed, at_once):
+    rng = np.random.default_rng(seed)
+    net = random_network(rng, n=12, synapse_count=int(rng.integers(0, 80)))
+    n = int(net.offsets[-1])
+    core_of, first = rng.integers(-1, 3, n).astype(np.int32), np.zeros(n, dtype=np.int64)
+    for core in range(3):
+        first[core_of == core] = rng.permutation(np.count_nonzero(core_of == core))
+    with mock.patch("hwmodels.mapping.placement._AT_ONCE", at_once):
+        axons = build_axons(net, core_of, first)
+    expected: dict[int, dict[int, list]] = {cell: {} for cell in range(n)}
+    for source_, target in zip(*synapse_ends(net), strict=True):
+        if core_of[target] >= 0:
+            expected[source_].setdefault(core_of[target], []).append(first[target])
+    assert np.diff(axons.indptr).tolist() == [len(on) for on in expected.values()]
+    rows = [one for on in expected.values() for one in sorted(on.items())]
+    assert axons.core.tolist() == [core for core, _ in rows]
+    assert axons.synapses.tolist() == [len(hit) for _, hit in rows]
+    runs = [sorted(hit) == list(range(min(hit), max(hit) + 1)) for _, hit in rows]
+    assert axons.contiguous.tolist() == runs
 
 
 def all_to_all(n):
