@@ -18,8 +18,8 @@ in this order, and each phase sees what the ones before it did:
 2. *Delivery*: what a wire has carried enters the input buffer behind it, if that has room. Until
    then the packet stays on the wire.
 3. *Output*: the packet at the router's end leaves when **all** of its outputs are free; a copy goes
-   to each. Otherwise the whole pipeline stands still. One that has waited for ``wait`` cycles is
-   dropped, with everything it would have become. So is one launched two time phases ago.
+   to each. Otherwise the whole pipeline stands still. One that has waited for ``wait`` is dropped,
+   with everything it would have become. So is one launched two time phases ago.
 4. *Wires*: an idle one takes the next packet of its buffer.
 5. *Entry*: a pipeline that moves takes the next packet, one a cycle of its own time.
 6. *Arbiters*: one with room begins to take a packet, by turns where both inputs have one; the
@@ -27,6 +27,19 @@ in this order, and each phase sees what the ones before it did:
 
 A dead link takes nothing: its output is never free. Nothing else loses a packet, apart from a core
 whose transmit queue is finite and full, which does not send at all.
+
+*Emergency routing*, where ``emergency`` is not 0: after ``wait`` a packet may go another way round
+each link ``i`` that is not free: over link ``i - 1``, and from that neighbour over link ``i + 1``
+(where these two work, so that nothing is sent where it can never go on).
+Where a copy goes over ``i - 1`` anyway, one packet is both ("combined"). What is on its second leg
+alone is not diverted again. After ``emergency`` more the packet is dropped.
+
+*Re-injection*, where ``poll`` is not 0: what a router drops after its wait stays in its one dump
+register until a monitor core reads it, ``read`` later; what is dropped in the meantime overflows
+and is lost. The monitor keeps up to ``queue`` packets. At multiples of ``poll``, if the router does
+not stand still, it begins to send them, one ``send`` after the other has left it, until there are
+no more or the router stands still again. At one instant the register is read before the monitor
+sends. What a time phase has killed is not put back.
 """
 
 from __future__ import annotations
@@ -60,6 +73,11 @@ FOREVER = -1
 _BOARD_ROWS = ((0, 4), (0, 5), (0, 6), (0, 7), (1, 7), (2, 7), (3, 7), (4, 7))
 #: Where the three boards of a triad stand in their 12 x 12 chips.
 _TRIAD = ((0, 0), (4, 8), (8, 4))
+
+
+def second_leg(link: int) -> int:
+    """The link that leads from the end of ``link - 1`` to where ``link`` leads."""
+    return (link + 1) % LINKS
 
 
 def opposite(link: int) -> int:
@@ -106,6 +124,13 @@ class Timing:
         Packets that an arbiter of the three levels holds, the outermost first.
     source_room : int
         Packets that wait in a core to be sent; 0 for any number.
+    emergency_ps : int
+        How long a packet tries other ways after its wait; 0: none.
+    poll_ps, read_ps, send_ps : int
+        Of re-injection: how often the monitor looks, how long it takes to empty the dump register
+        and to send the next packet. No re-injection where ``poll_ps`` is 0.
+    queue_room : int
+        Packets that the monitor keeps.
     """
 
     cycle_ps: int
@@ -119,6 +144,11 @@ class Timing:
     input_room: int = 2
     arbiter_room: tuple[int, int, int] = (1, 1, 2)
     source_room: int = 0
+    emergency_ps: int = 0
+    poll_ps: int = 0
+    read_ps: int = 1
+    send_ps: int = 1
+    queue_room: int = 4096
 
     def __post_init__(self) -> None:
         least_one = {
@@ -127,11 +157,17 @@ class Timing:
                          "output_room", "input_room")
         }  # fmt: skip
         least_one["arbiter_room"] = min(self.arbiter_room)
+        if self.poll_ps:
+            least_one |= {
+                name: getattr(self, name) for name in ("read_ps", "send_ps", "queue_room")
+            }
         for name, value in least_one.items():
             if value < 1:
                 raise ModelError(f"torus: {name} must be at least 1, got {value}")
         if self.wait_ps < FOREVER or self.phase_ps < 0 or self.source_room < 0:
             raise ModelError("torus: wait_ps, phase_ps and source_room must not be negative")
+        if self.emergency_ps < 0 or self.poll_ps < 0:
+            raise ModelError("torus: emergency_ps and poll_ps must not be negative")
 
     @property
     def arbiter_rooms(self) -> NDArray[np.int64]:
@@ -173,6 +209,13 @@ class Torus:
     def usable(self) -> NDArray[np.bool_]:
         """Links that lead somewhere and work, shape (chips, 6)."""
         return (self.neighbour >= 0) & ~self.dead
+
+    @property
+    def rounds(self) -> NDArray[np.bool_]:
+        """Links that packets can go round by two others, shape (chips, 6)."""
+        usable, way = self.usable, np.arange(LINKS)
+        first = (way - 1) % LINKS
+        return usable[:, first] & usable[self.neighbour[:, first], (way + 1) % LINKS]
 
     def between_boards(self) -> NDArray[np.bool_]:
         """Links whose ends are on different boards, shape (chips, 6)."""
@@ -298,6 +341,12 @@ class TorusEngine(Protocol):
         Most packets that were in an output buffer and on its wire at once.
     drops : int64, shape (chips,)
         Packets that each router has dropped after its wait.
+    diverted : int64, shape (chips,)
+        Copies that each router has sent round a link by an emergency route.
+    reinjected : int64, shape (chips,)
+        Packets that each monitor has sent again.
+    overflowed, queue_full : int64, shape (chips,)
+        Packets dropped while the dump register was full, and read when the monitor's queue was.
     aged : int64, shape (chips,)
         Packets that each router has dropped for their time phase.
     """
@@ -307,6 +356,10 @@ class TorusEngine(Protocol):
     longest: NDArray[np.int64]
     drops: NDArray[np.int64]
     aged: NDArray[np.int64]
+    diverted: NDArray[np.int64]
+    reinjected: NDArray[np.int64]
+    overflowed: NDArray[np.int64]
+    queue_full: NDArray[np.int64]
 
     def run(
         self,

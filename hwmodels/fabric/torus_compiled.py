@@ -17,10 +17,16 @@ from hwmodels.fabric.torus_kernel import (
     ARRIVED,
     CARRIED,
     CARRY_PARTS,
+    DIVERTED,
     DROPPED,
     DROPS,
     LONGEST,
+    NOWHERE,
+    OVERFLOWED,
+    QUEUE_FULL,
     REFUSED,
+    REINJECTED,
+    ROUND,
     ROWS,
     VISITS,
     carry,
@@ -50,6 +56,8 @@ class CompiledTorus:
         self._pool = np.empty((0, 3), dtype=np.int64)
         chip, link = self._machine.chip, self._machine.link
         self.visits, self.drops, self.aged = chip[:, VISITS], chip[:, DROPS], chip[:, AGED]
+        self.diverted, self.reinjected = chip[:, DIVERTED], chip[:, REINJECTED]
+        self.overflowed, self.queue_full = chip[:, OVERFLOWED], chip[:, QUEUE_FULL]
         self.carried = link[:, CARRIED].reshape(-1, LINKS)
         self.longest = link[:, LONGEST].reshape(-1, LINKS)
 
@@ -67,7 +75,7 @@ class CompiledTorus:
         self._pool = np.concatenate((self._pool, new))
         senders = self.trees.chip[self.trees.root[tree]] * self._ports + port
         kept = self._machine.counts
-        each = len(self._machine.core) + len(self._machine.chip)
+        each = len(self._machine.core) + 2 * len(self._machine.chip)
         out = np.empty((2 * each + len(tree) + 4096, 4), dtype=np.int64)
         parts, given = [np.empty((0, 4), dtype=np.int64)], 0
         while given >= 0:
@@ -93,9 +101,13 @@ def dropped_copies(
     trees : Trees
     tree : int64, shape (packets,)
     dropped : int64, shape (n, 4)
-        Time, packet and node, as a kernel reports them.
+        Time, packet and place, as a kernel reports them.
     """
-    time, packet, node = dropped.T[:3]
+    # A place may be two nodes, of which one is on its way round a link.
+    at, to = dropped[:, 2] & NOWHERE, (dropped[:, 2] >> ROUND) - 1
+    rows = np.concatenate((dropped[at != NOWHERE], dropped[to >= 0]))
+    time, packet = rows[:, 0], rows[:, 1]
+    node = np.concatenate((at[at != NOWHERE], to[to >= 0]))
     counts = trees.last[node] - trees.first[node]
     before = np.cumsum(counts) - counts
     place = np.repeat(trees.first[node] - before, counts) + np.arange(int(counts.sum()))

@@ -21,21 +21,22 @@ from hwmodels.fabric.torus import (
     ARBITER_OF_LINK,
     ARBITERS,
     CORES,
-    FOREVER,
     LINKS,
     ROOT,
     Fates,
     Timing,
     Torus,
     opposite,
+    second_leg,
 )
 from hwmodels.fabric.torus_trees import Trees
 
 PHASES = 8
 HANDED, _DELIVERY, _OUTPUT, _WIRES, _ENTRY, _TURNS, RECEIVED = 1, 2, 3, 4, 5, 6, 7
 Process = Generator[simpy.Event, Any, None]
-#: A packet's number and the node of its tree where it is.
-_Copy = tuple[int, int]
+#: A packet's number, the node of its tree where it is (-1 on the first leg of a way round a link),
+#: and the node to which it brings a copy round a link (-1: none).
+_Copy = tuple[int, int, int]
 
 
 class Part:
@@ -207,7 +208,8 @@ class _Router(Part):
         self.pipe: deque[tuple[_Copy, int]] = deque()
         self.stalled_at: int | None = None
         self.stalls_ps = 0
-        self._at_end = self._aged = self._expired = False
+        self._at_end = self._aged = self._diverts = False
+        self._expired = timing.wait_ps == 0
         self._served = 0
         self.entry = _Entry(self, timing)
 
@@ -225,47 +227,135 @@ class _Router(Part):
         self.look()
 
     def act(self) -> None:
+        """See :class:`Part`."""
         if not self._at_end:
             return
-        engine, (packet, node) = self._engine, self.pipe[0][0]
-        wires = [
-            (engine.wires[self._chip][link], int(below))
-            for link, below in enumerate(engine.trees.child[node])
-            if below >= 0
-        ]
-        places = range(int(engine.trees.first[node]), int(engine.trees.own[node]))
-        free = all(wire.free for wire, _ in wires) and not any(
-            (self._chip, int(engine.trees.port[place])) in engine.receiving for place in places
-        )
-        if free and not self._aged:
-            for wire, below in wires:
-                wire.put((packet, below))
-            for place in places:
-                engine.arrive(self._chip, packet, place, self._timing.receive_ps)
-        elif self._aged or self._expired or self._timing.wait_ps == 0:
-            engine.drop(self._chip, packet, node, self._aged)
-        else:
-            if self.stalled_at is None:
-                self.stalled_at = self.now_ps
-                if self._timing.wait_ps != FOREVER:
-                    self.env.process(self._patience(self._served))
-            return
+        engine, copy = self._engine, self.pipe[0][0]
+        if not self._aged and self._expired and self._timing.emergency_ps and not self._diverts:
+            if not self._sent(copy):
+                self._diverts = True
+                self._expired = False
+                self.env.process(self._patience(self._served, self._timing.emergency_ps))
+                if not self._sent(copy):
+                    self._stall()
+                    return
+        elif self._aged:
+            engine.age(self._chip, copy)
+        elif not self._sent(copy):
+            if not self._expired:
+                self._stall()
+                return
+            engine.dump(self._chip, copy)
         engine.visits[self._chip] += 1
         self._served += 1
         if self.stalled_at is not None:
             self.stalls_ps += self.now_ps - self.stalled_at
             self.stalled_at = None
             self.entry.look()
-        self._at_end = self._aged = self._expired = False
+        self._at_end = self._aged = self._diverts = False
+        self._expired = self._timing.wait_ps == 0
         self.pipe.popleft()
         if self.pipe:
             self.follow()
 
-    def _patience(self, served: int) -> Process:
-        yield self.after(self._timing.wait_ps)
+    def _stall(self) -> None:
+        """The pipeline stands still, and the packet begins to wait."""
+        if self.stalled_at is None:
+            self.stalled_at = self.now_ps
+            if self._timing.wait_ps > 0:
+                self.env.process(self._patience(self._served, self._timing.wait_ps))
+
+    def _sent(self, copy: _Copy) -> bool:
+        """Send a packet to all its outputs, if they are free."""
+        engine, (packet, node, other) = self._engine, copy
+        wires, trees = engine.wires[self._chip], engine.trees
+        straight: dict[int, int] = {}
+        rounds: dict[int, int] = {}
+        places: range = range(0)
+        if node >= 0:
+            for link, below in enumerate(trees.child[node].tolist()):
+                around = self._diverts and engine.rounds[self._chip, link]
+                if below >= 0 and around and not wires[link].free:
+                    rounds[(link - 1) % LINKS] = below
+                elif below >= 0:
+                    straight[link] = below
+            places = range(int(trees.first[node]), int(trees.own[node]))
+        if other >= 0:
+            straight[second_leg(engine.link_to[other])] = other
+        if not all(wires[link].free for link in straight.keys() | rounds) or any(
+            (self._chip, int(trees.port[place])) in engine.receiving for place in places
+        ):
+            return False
+        for link in straight.keys() | rounds:
+            wires[link].put((packet, straight.get(link, -1), rounds.get(link, -1)))
+        engine.diverted[self._chip] += len(rounds)
+        for place in places:
+            engine.arrive(self._chip, packet, place, self._timing.receive_ps)
+        return True
+
+    def _patience(self, served: int, wait_ps: int) -> Process:
+        yield self.after(wait_ps)
         if self._served == served:
             self._expired = True
             self.look()
+
+
+class _Monitor:
+    """A core that puts back into its router what that has dumped."""
+
+    def __init__(self, engine: SimPyTorus, chip: int, timing: Timing) -> None:
+        self._engine, self._chip, self._timing = engine, chip, timing
+        self.env = engine.env
+        self._register: _Copy | None = None
+        self._queue: deque[_Copy] = deque()
+        self.held: deque[_Copy] = deque()
+        self._taken = self.env.event()
+        self._at_work = False
+
+    def dump(self, copy: _Copy) -> None:
+        """A packet enters the dump register, or overflows it."""
+        if self._register is not None:
+            self._engine.overflowed[self._chip] += 1
+            self._engine.lose(copy)
+            return
+        self._register = copy
+        self.env.process(self._read())
+
+    def _at(self, time_ps: int, phase: int) -> simpy.Event:
+        return self.env.timeout(time_ps * PHASES + phase - int(self.env.now))
+
+    def _read(self) -> Process:
+        yield self._at(int(self.env.now) // PHASES + self._timing.read_ps, 0)
+        copy, self._register = self._register, None
+        assert copy is not None
+        if len(self._queue) >= self._timing.queue_room:
+            self._engine.queue_full[self._chip] += 1
+            self._engine.lose(copy)
+            return
+        self._queue.append(copy)
+        if not self._at_work:
+            self._at_work = True
+            self.env.process(self._send_again())
+
+    def _send_again(self) -> Process:
+        """Wait until the router moves at a time to look, then send while it does."""
+        router, poll_ps = self._engine.routers[self._chip], self._timing.poll_ps
+        while self._queue:
+            now_ps = int(self.env.now) // PHASES
+            yield self._at((now_ps // poll_ps + 1) * poll_ps, HANDED)
+            while self._queue and router.stalled_at is None:
+                self.held.append(self._queue.popleft())
+                self._engine.reinjected[self._chip] += 1
+                self._engine.arbiters[self._chip][CORES].look()
+                yield self._taken
+                self._taken = self.env.event()
+                yield self._at(int(self.env.now) // PHASES + self._timing.send_ps, HANDED)
+        self._at_work = False
+
+    def take(self) -> _Copy:
+        """The arbiter takes what the monitor sends."""
+        self._taken.succeed()
+        return self.held.popleft()
 
 
 class _Entry(Part):
@@ -317,10 +407,18 @@ class SimPyTorus:
         chips = range(shape.chips)
         self.visits = np.zeros(shape.chips, dtype=np.int64)
         self.drops, self.aged = self.visits.copy(), self.visits.copy()
+        self.diverted, self.reinjected = self.visits.copy(), self.visits.copy()
+        self.overflowed, self.queue_full = self.visits.copy(), self.visits.copy()
+        #: The link that leads to each node of the trees.
+        self.link_to = {
+            int(below): link
+            for link in range(LINKS) for below in trees.child[:, link].tolist() if below >= 0
+        }  # fmt: skip
         self.carried = np.zeros((shape.chips, LINKS), dtype=np.int64)
         self.longest = self.carried.copy()
         self.launched: list[int] = []
         self.receiving: set[tuple[int, int]] = set()
+        self.rounds = shape.rounds
         slow = shape.between_boards()
         self.wires = [
             [
@@ -335,7 +433,8 @@ class SimPyTorus:
         ]  # fmt: skip
         self.routers = [_Router(self, chip, timing) for chip in chips]
         self._senders = [[_Sender(timing.source_room) for _ in range(ports)] for _ in chips]
-        self._arbiters = [self._tree_of(chip) for chip in chips]
+        self.monitors = [_Monitor(self, chip, timing) for chip in chips]
+        self.arbiters = [self._tree_of(chip) for chip in chips]
         self._tree: list[int] = []
         self._arrived: list[tuple[int, int, int]] = []
         self._dropped: list[tuple[int, int, int]] = []
@@ -351,6 +450,8 @@ class SimPyTorus:
             if k != CORES:
                 arbiters[k].inputs = [None, None]
         arbiters[CORES].inputs = list(self._senders[chip])
+        if self._timing.poll_ps:
+            arbiters[CORES].inputs.append(self.monitors[chip])
         for k, (above, side) in ABOVE.items():
             arbiters[above].inputs[side] = arbiters[k]
             arbiters[k].above = arbiters[above]
@@ -418,8 +519,8 @@ class SimPyTorus:
         if sender.full:
             self._refused.append(packet)
             return
-        sender.held.append((packet, root))
-        self._arbiters[chip][CORES].look()
+        sender.held.append((packet, root, -1))
+        self.arbiters[chip][CORES].look()
 
     def arrive(self, chip: int, packet: int, place: int, receive_ps: int) -> None:
         """A copy is in the receive register of its core."""
@@ -435,12 +536,27 @@ class SimPyTorus:
         self.receiving.remove(core)
         self.routers[core[0]].look()
 
-    def drop(self, chip: int, packet: int, node: int, aged: bool) -> None:
-        """A copy is lost with everything it would have become."""
-        (self.aged if aged else self.drops)[chip] += 1
+    def dump(self, chip: int, copy: _Copy) -> None:
+        """A packet that has waited in vain is dropped."""
+        self.drops[chip] += 1
+        if self._timing.poll_ps:
+            self.monitors[chip].dump(copy)
+        else:
+            self.lose(copy)
+
+    def age(self, chip: int, copy: _Copy) -> None:
+        """A packet of two time phases ago is killed."""
+        self.aged[chip] += 1
+        self.lose(copy)
+
+    def lose(self, copy: _Copy) -> None:
+        """A packet is lost with everything it would have become."""
+        packet, *nodes = copy
         first = int(self.trees.first[self.trees.root[self._tree[packet]]])
-        for place in range(int(self.trees.first[node]), int(self.trees.last[node])):
-            self.lost(packet, place - first)
+        for node in nodes:
+            if node >= 0:
+                for place in range(int(self.trees.first[node]), int(self.trees.last[node])):
+                    self.lost(packet, place - first)
 
     def landed(self, packet: int, destination: int) -> None:
         """A copy has arrived now; a derived class may do something else with it."""

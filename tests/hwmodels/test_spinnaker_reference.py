@@ -29,6 +29,9 @@ def machines(draw):
         "time_scale_factor": draw(st.sampled_from([0.02, 0.2, 1.0])),
         "link_ns": draw(st.sampled_from([140.0, 9000.0])),
         "router_wait_code": draw(st.sampled_from([0, 0x4F, 0xFF])),
+        "emergency_wait_code": draw(st.sampled_from([0, 0, 0x20])),
+        "reinjection": draw(st.integers(0, 1)),
+        "reinject_queue_packets": draw(st.sampled_from([3, 4096])),
         "chip_seed": draw(st.integers(0, 3)),
         "cores_per_chip": draw(st.sampled_from([3, 5, 18])),
         "effects": draw(
@@ -75,18 +78,25 @@ def test_the_kernel_equals_the_processes(options, seed, n, sources, kind):
     check_equal(*results)
 
 
-def test_both_agree_when_everything_is_choked():
+@pytest.mark.parametrize("reinjection", [0, 1])
+def test_both_agree_when_everything_is_choked(reinjection):
     net = driven(3, 20, 12, "IF_curr_exp")
     options = dict(
         neurons_per_core=2, queue_spikes=4, time_scale_factor=0.05, link_ns=9000.0,
-        router_wait_code=0x20, cores_per_chip=4,
+        router_wait_code=0x20, cores_per_chip=4, reinjection=reinjection,
     )  # fmt: skip
     results = [run_on(Spinnaker(fidelity=f, **options), net, 12.0)
                for f in ("compiled", "reference")]  # fmt: skip
     check_equal(*results)
-    for what in ("packets dropped by routers", "packets dropped by full input queues",
-                 "timer overruns", "synaptic events lost"):  # fmt: skip
-        assert results[0].counts[what] > 0
+    counts = results[0].counts
+    for what in ("packets dropped by full input queues", "timer overruns", "synaptic events lost"):
+        assert counts[what] > 0
+    # What routers drop is lost, or put back.
+    lost, again = counts.get("packets dropped by routers", 0), counts.get("packets re-injected", 0)
+    assert (lost == 0 and again > 100) if reinjection else (lost > 100 and again == 0)
+    packets = results[0].hardware.packets
+    events = packets["synapses"][packets["arrive_ps"] < 0].sum(dtype=np.int64)
+    assert events == counts["synaptic events lost"]
 
 
 class Told:

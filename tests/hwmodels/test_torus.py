@@ -30,6 +30,8 @@ ENGINES = {"reference": SimPyTorus, "compiled": CompiledTorus}
 TIMING = Timing(cycle_ps=10, pipeline=5, wait_ps=2_000, link_ps=140, board_link_ps=360,
                 receive_ps=50)  # fmt: skip
 LATE = 10**9
+#: Long enough for a packet that is put back again and again.
+_SOON = 20_000
 
 
 def carry(engine, shape, timing, branches, sent, ports=2, until=LATE):
@@ -120,6 +122,88 @@ def test_a_packet_of_two_time_phases_ago_is_killed(engine):
     assert int(built.drops.sum()) == 0
 
 
+DIVERTING = Timing(**(vars(TIMING) | {"emergency_ps": 1_000}))
+REINJECTING = Timing(**(vars(TIMING) | {"poll_ps": 10_000, "read_ps": 300, "send_ps": 200}))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_emergency_route_goes_round_a_link_in_two_legs(engine):
+    # North-east is dead: east, and from there north.
+    shape = torus(4, 4).with_dead([(0, NORTH_EAST)])
+    there, beyond = shape.at(1, 1), shape.at(2, 2)
+    way = Branch(0, {0: [NORTH_EAST], there: [NORTH_EAST]}, {there: [0], beyond: [0]})
+    built, fates = carry(engine, shape, DIVERTING, [way], [(0, 0, 0)])
+    detour = 2_000 + 3 * 80 + 2 * 140
+    assert dict(zip(fates.destination.tolist(), fates.time_ps.tolist(), strict=True)) == {
+        0: detour, 1: detour + 80 + 140
+    }  # fmt: skip
+    assert built.diverted.tolist() == [1] + [0] * 15
+    used = {(int(c), int(k)) for c, k in np.argwhere(built.carried)}
+    assert used == {(0, EAST), (shape.at(1, 0), NORTH), (there, NORTH_EAST)}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_combined_packet_is_both_a_copy_and_a_first_leg(engine):
+    shape = torus(4, 4).with_dead([(0, NORTH_EAST)])
+    east, there = shape.at(1, 0), shape.at(1, 1)
+    both = Branch(0, {0: [EAST, NORTH_EAST]}, {east: [1], there: [0]})
+    built, fates = carry(engine, shape, DIVERTING, [both], [(0, 0, 0)])
+    assert sorted(fates.time_ps.tolist()) == [2_300, 2_520]
+    assert int(built.carried[0, EAST]) == 1, "one packet on the link"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("also", [(0, EAST), (1, NORTH)])
+def test_what_finds_no_other_way_is_dropped_after_both_waits(engine, also):
+    whole = torus(4, 4)
+    shape = whole.with_dead([(0, NORTH_EAST), (whole.at(also[0], 0), also[1])])
+    way = Branch(0, {0: [NORTH_EAST]}, {shape.at(1, 1): [0]})
+    built, fates = carry(engine, shape, DIVERTING, [way], [(0, 0, 0)])
+    assert fates.dropped_ps.tolist() == [80 + 2_000 + 1_000]
+    assert int(built.drops[0]) == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_dump_register_holds_one_packet_and_counts_what_overflows_it(engine):
+    # A wait of nothing drops three within its reading time: one is kept, two are lost.
+    shape = row(4).with_dead([(0, EAST)])
+    slow = Timing(**(vars(REINJECTING) | {"wait_ps": 0, "poll_ps": 2 * LATE}))
+    built, fates = carry(engine, shape, slow, [line(2)], [(0, 0, 0)] * 3 + [(0, 0, 5_000)])
+    assert int(built.drops[0]) == 4
+    assert int(built.overflowed[0]) == 2
+    assert len(fates.dropped) == 2, "the others are in the monitor's queue"
+    full = Timing(**(vars(slow) | {"queue_room": 1}))
+    built, fates = carry(engine, shape, full, [line(2)], [(0, 0, 0)] * 3 + [(0, 0, 5_000)])
+    assert int(built.queue_full[0]) == 1
+    assert fates.dropped_ps.tolist()[-1] == 5_080 + 300, "when it is read"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_packet_that_was_dropped_is_put_back_when_the_router_moves(engine):
+    # A core that takes long to receive blocks the second packet for longer than its wait.
+    slow = Timing(**(vars(REINJECTING) | {"receive_ps": 9_000}))
+    built, fates = carry(engine, row(4), slow, [line(0)], [(0, 0, 0), (0, 1, 0)])
+    assert sorted(fates.time_ps.tolist()) == [80, 10_000 + 80]
+    assert not len(fates.dropped)
+    assert (int(built.drops[0]), int(built.reinjected[0])) == (1, 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_re_injection_saves_what_congestion_would_lose(engine):
+    storm = [(k % 2, k % 2, 40 * k) for k in range(200)]
+    shape, trees = row(4), [line(2), line(1, 1)]
+    choked = Timing(**(vars(TIMING) | {"wait_ps": 60, "receive_ps": 400}))
+    _, lost = carry(engine, shape, choked, trees, storm)
+    saving = Timing(**(vars(choked) | {"poll_ps": 1_000, "read_ps": 30, "send_ps": 20}))
+    built, fates = carry(engine, shape, saving, trees, storm)
+    assert len(lost.dropped) > 50
+    assert len(fates.dropped) < len(lost.dropped) / 2
+    assert len(fates.packet) + len(fates.dropped) == 200
+    np.testing.assert_array_equal(
+        built.drops, built.reinjected + built.overflowed + built.queue_full
+    )
+
+
 @pytest.mark.parametrize(
     ("code", "cycles"),
     [(0x00, 0), (0x10, 16), (0x0F, 15), (0x40, 240), (0x4F, 480), (0x50, 512), (0xFF, FOREVER),
@@ -176,6 +260,9 @@ def traffic(draw):
         phase_ps=draw(st.sampled_from([0, 0, 60])), output_room=draw(st.integers(1, 2)),
         input_room=draw(st.integers(1, 2)), source_room=draw(st.integers(0, 2)),
         arbiter_room=(1, draw(st.integers(1, 2)), draw(st.integers(1, 2))),
+        emergency_ps=draw(st.sampled_from([0, 0, 1, 30])),
+        poll_ps=draw(st.sampled_from([0, 7, 40])), read_ps=draw(number),
+        send_ps=draw(number), queue_room=draw(st.integers(1, 3)),
     )  # fmt: skip
     ports = draw(st.integers(1, 3))
     dead = draw(st.lists(st.tuples(st.integers(0, shape.chips - 1), st.integers(0, 5)), max_size=2))
@@ -210,20 +297,26 @@ def test_both_engines_give_every_copy_the_same_fate(case, cut):
     results = []
     for engine in ENGINES:
         built, first = carry(engine, shape, timing, branches, sent, ports, 41 + cut)
-        second = built.run(none, none, none, LATE)
+        second = built.run(none, none, none, _SOON if timing.poll_ps else LATE)
         fates = [np.concatenate(both) for both in zip(first, second, strict=True)]
         arrived = sorted(zip(*fates[:3], strict=True))
         dropped = sorted(zip(*fates[3:6], strict=True))
         refused = sorted(fates[6].tolist())
         results.append(
             (arrived, dropped, refused, *(x.tolist() for x in (
-                built.visits, built.carried, built.longest, built.drops, built.aged)))
+                built.visits, built.carried, built.longest, built.drops, built.aged,
+                built.diverted, built.reinjected, built.overflowed, built.queue_full)))
         )  # fmt: skip
         # Every copy arrives once, is dropped once, or its packet was never sent.
         known = [(p, d) for p, d, _ in arrived + dropped]
         assert len(set(known)) == len(known)
         gone = set(refused)
         expected = sum(int(copies[t]) for k, (t, _, _) in enumerate(order) if k not in gone)
-        if timing.wait_ps != FOREVER:  # an endless wait may deadlock, as on the chip
+        if timing.poll_ps and shape.dead.any():  # what no link takes is put back for ever
+            assert len(known) <= expected
+        elif timing.wait_ps != FOREVER:  # an endless wait may deadlock, as on the chip
             assert len(known) == expected
+            if timing.poll_ps:
+                gone = built.reinjected + built.overflowed + built.queue_full
+                np.testing.assert_array_equal(built.drops, gone)
     assert results[0] == results[1]

@@ -101,7 +101,9 @@ from hwmodels.fabric.torus_kernel import (
     CARRY_PARTS,
     END,
     LAUNCH,
+    NOWHERE,
     OWN_KINDS,
+    ROUND,
     ROWS,
     TREE,
     end_event,
@@ -230,8 +232,8 @@ def simulate(
                 counts[LAST_PS] = now
             if kind < OWN_KINDS:
                 end_event(
-                    times, count, heap, link, arbiter, core, chip, listed, work, root, pool, code,
-                    now,
+                    times, count, heap, link, arbiter, core, chip, listed, work, root, pool,
+                    m.monitor, out, code, now,
                 )  # fmt: skip
             elif kind == PIPELINE:
                 if unit[u, JOB_END] > now:
@@ -331,8 +333,11 @@ def simulate(
                     pool[packet, BASE_ROW] + out[k, 2], now,
                 )  # fmt: skip
             else:
-                for place in range(node[out[k, 2], BEGIN], node[out[k, 2], END]):
-                    copies[pool[packet, BASE_ROW] + place - first, STATE_OF] = LOST
+                # A place may be two nodes, of which one is on its way round a link.
+                for at in (out[k, 2] & NOWHERE, (out[k, 2] >> ROUND) - 1):
+                    if 0 <= at < NOWHERE:
+                        for place in range(node[at, BEGIN], node[at, END]):
+                            copies[pool[packet, BASE_ROW] + place - first, STATE_OF] = LOST
 
 
 #: What :func:`simulate` is made of, for :func:`hwmodels.compiling.compiled`.

@@ -17,7 +17,19 @@ from hwmodels.chips.spinnaker.layout import Layout
 from hwmodels.chips.spinnaker.spec import SpinnakerSpec
 from hwmodels.compiling import can_compile, compiled
 from hwmodels.fabric.torus import LINKS
-from hwmodels.fabric.torus_kernel import CARRIED, LONGEST, VISITS, machine, push_event
+from hwmodels.fabric.torus_kernel import (
+    AGED,
+    CARRIED,
+    DIVERTED,
+    DROPS,
+    LONGEST,
+    OVERFLOWED,
+    QUEUE_FULL,
+    REINJECTED,
+    VISITS,
+    machine,
+    push_event,
+)
 from hwmodels.network import Network
 from hwmodels.result import CORE, ENERGY, LINK, PACKET
 
@@ -87,7 +99,7 @@ class Machine:
         slots = layout.machine.chips * ports
         if conditions.ideal_fabric:
             slots = units * int(layout.trees.copies().max(initial=0))
-        self._out = np.zeros((slots + layout.machine.chips + 8, 4), dtype=np.int64)
+        self._out = np.zeros((slots + 2 * layout.machine.chips + 8, 4), dtype=np.int64)
         tree = layout.tree_of_core
         self._cell_tree = tree[layout.core_of].astype(np.int64)
         longest = 0
@@ -269,7 +281,16 @@ class Machine:
         state, synapses = self.copies[:, k.STATE_OF], self.packets()["synapses"].astype(np.int64)
         lost = np.isin(state, (k.LOST, k.REFUSED, k.CLEARED))
         under_way = state == k.UNDER_WAY
-        return {
+        of_routers = self._fabric.chip.sum(axis=0)
+        dumped = {"packets dumped by routers": DROPS} if self.spec.reinjection else {}
+        columns = dumped | {
+            "packets re-injected": REINJECTED,
+            "packets lost at a full dump register": OVERFLOWED,
+            "packets lost at a full monitor queue": QUEUE_FULL,
+            "packets killed by their time phase": AGED,
+            "packets sent by emergency routes": DIVERTED,
+        }
+        return {name: int(of_routers[column]) for name, column in columns.items()} | {
             "packets dropped by routers": int(np.count_nonzero(state == k.LOST)),
             "packets dropped by full input queues": int(np.count_nonzero(state == k.REFUSED)),
             "packets dropped at the next tick": int(np.count_nonzero(state == k.CLEARED)),

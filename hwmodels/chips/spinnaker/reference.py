@@ -19,7 +19,17 @@ import simpy
 from hwmodels.chips.spinnaker import arithmetic as a
 from hwmodels.chips.spinnaker import pipeline as k
 from hwmodels.chips.spinnaker.machine import FOREVER_PS, Machine
-from hwmodels.fabric.torus_kernel import CARRIED, LONGEST, VISITS
+from hwmodels.fabric.torus_kernel import (
+    AGED,
+    CARRIED,
+    DIVERTED,
+    DROPS,
+    LONGEST,
+    OVERFLOWED,
+    QUEUE_FULL,
+    REINJECTED,
+    VISITS,
+)
 from hwmodels.fabric.torus_simpy import HANDED, PHASES, RECEIVED, Part, Process, SimPyTorus
 
 #: What has the processor first.
@@ -163,7 +173,8 @@ class ReferenceMachine(Machine):
         self._counts[k.SPIKES] = len(self.fired)
         self._fabric.link[:, CARRIED] = self.fabric.carried.ravel()
         self._fabric.link[:, LONGEST] = self.fabric.longest.ravel()
-        self._fabric.chip[:, VISITS] = self.fabric.visits
+        for column, of_chips in self.fabric.counted.items():
+            self._fabric.chip[:, column] = of_chips
         for core in self.arms:
             core.write(self.unit[core.number])
 
@@ -175,6 +186,11 @@ class _Fabric(SimPyTorus):
         layout, spec = machine.layout, machine.spec
         super().__init__(layout.machine, spec.timing(), layout.trees, spec.application_cores)
         self._of = machine
+        #: What the routers counted, by column of the machine's table.
+        self.counted = {
+            VISITS: self.visits, DROPS: self.drops, AGED: self.aged, DIVERTED: self.diverted,
+            REINJECTED: self.reinjected, OVERFLOWED: self.overflowed, QUEUE_FULL: self.queue_full,
+        }  # fmt: skip
         self.carries: dict[int, _Packet] = {}
 
     def landed(self, packet: int, destination: int) -> None:

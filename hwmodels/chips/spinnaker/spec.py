@@ -41,6 +41,12 @@ class SpinnakerSpec(Spec):
     board_link_ns: float = quantity("ns", "A packet on a link between boards", above=0)
     link_output_packets: int = quantity("packets", "Output buffer of a link", least=1)
     link_input_packets: int = quantity("packets", "Input buffer of a link", least=1)
+    emergency_wait_code: int = quantity("", "The same on an emergency route; 0: there is none")
+    reinjection: int = quantity("", "1: a monitor core puts dropped packets back into its router")
+    reinject_poll_us: float = quantity("us", "How often it looks whether it can")
+    reinject_queue_packets: int = quantity("packets", "Its queue; one place stays empty", least=2)
+    reinject_read_cycles: float = quantity("cycles", "Until it has read a dumped packet")
+    reinject_send_cycles: float = quantity("cycles", "Between two packets that it puts back")
     time_phase_us: float = quantity("us", "Packets are killed after two of these; 0: never")
 
     lif_curr_cycles: float = quantity("cycles", "Update of a current-based neuron")
@@ -94,6 +100,16 @@ class SpinnakerSpec(Spec):
                 f"{self.name}: colour_bits must lie between 4 and 8, got {self.colour_bits}"
             )
         wait_cycles(self.router_wait_code)
+        if wait_cycles(self.emergency_wait_code) == FOREVER:
+            raise ModelError(
+                f"{self.name}: emergency_wait_code must end: 0 (none) to 254, got "
+                f"{self.emergency_wait_code}"
+            )
+        if self.reinjection and not self.reinject_poll_us * 1e6 >= 1:
+            raise ModelError(
+                f"{self.name}: with reinjection, reinject_poll_us must be > 0, got "
+                f"{self.reinject_poll_us:g}"
+            )
         self.machine()
         self.timing()
 
@@ -133,6 +149,11 @@ class SpinnakerSpec(Spec):
             phase_ps=picoseconds(self.time_phase_us * 1e3),
             output_room=self.link_output_packets,
             input_room=self.link_input_packets,
+            emergency_ps=wait_cycles(self.emergency_wait_code) * cycle,
+            poll_ps=picoseconds(self.reinject_poll_us * 1e3) if self.reinjection else 0,
+            read_ps=max(1, self.cycles_ps(self.reinject_read_cycles)),
+            send_ps=max(1, self.cycles_ps(self.reinject_send_cycles)),
+            queue_room=self.reinject_queue_packets - 1,
         )
 
     def cycles_ps(self, cycles: float) -> int:
