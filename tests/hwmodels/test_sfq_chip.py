@@ -43,11 +43,15 @@ def spikes(result, population=0):
 
 def test_weights_are_quanta_of_the_threshold_that_fits_best():
     net = one_cell([1.0], weight=5.0)
-    translation = Sfq().translate(net)
+    translation = Sfq(soma="loop").translate(net)
     somas, made = translation.formats[0], translation.formats.weights[0]
     assert made.quanta.tolist() == [1.0]
     assert somas.quantum_mV.tolist() == [5.0]
     assert 2.8 < somas.threshold[0] <= 3.0
+    # Coupled weakly, three pulses are one flux quantum: the threshold.
+    coupled = Sfq().translate(net).formats[0]
+    assert (coupled.charge, coupled.quantum_mV.tolist()) == (1 / 3, [15.0])
+    assert 0.9 < coupled.threshold[0] <= 1.0
     assert translation.network.projections[0].weight.tolist() == [5.0]
 
 
@@ -194,6 +198,35 @@ def test_inhibition_takes_quanta_away():
     )  # fmt: skip
     result = run_on(Sfq(effects="weight_precision+arithmetic"), net, 60.0)
     assert spikes(result) == pytest.approx([28.0], abs=1e-3)
+
+
+def test_a_veto_takes_the_next_pulse_and_not_a_quantum():
+    """Inhibition at 9 and 10 ms: two quanta, or the one pulse that follows."""
+    net = network(
+        lif(tau_m=1e6), source([2.0, 14.0, 20.0, 26.0, 32.0, 38.0], [9.0, 10.0]),
+        projections=[
+            synapses(1, 0, [(0, 0)], 5.0, 8.0, n_pre=2),
+            synapses(1, 0, [(1, 0)], -5.0, 8.0, "inhibitory", "i", n_pre=2),
+        ],
+    )  # fmt: skip
+    on = "weight_precision+arithmetic+fabric"
+    plain, veto = (
+        run_on(Sfq(effects=on, inhibition=kind), net, 80.0) for kind in ("subtract", "veto")
+    )  # fmt: skip
+    # Each pulse is a third: one, two away, four more; or one, one that is stopped, two more.
+    assert spikes(plain) == pytest.approx([40.0], abs=0.3)
+    assert spikes(veto) == pytest.approx([34.0], abs=0.3)
+    assert veto.counts["inhibitory synapses that veto"] == 1
+    gates = [
+        Sfq(effects=on, inhibition=kind, circuits="gates", soma="counter", leak="drop")
+        for kind in ("subtract", "veto")
+    ]
+    waiting = replace(
+        net, populations=(lif(tau_m=1e6, tau_refrac=0.1), *net.populations[1:])
+    )  # fmt: skip
+    counts = [run_on(chip, waiting, 80.0).counts for chip in gates]
+    single = [c.get("somas that stay single cells", 0) for c in counts]
+    assert single == [1, 0], "a soma that is only vetoed counts up, so toggles can be it"
 
 
 def test_a_burst_is_as_many_pulses_as_the_weight_has_quanta():

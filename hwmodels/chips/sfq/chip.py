@@ -51,12 +51,14 @@ class Sfq(Chip):
     synapse : {"auto", "burst", "gate", "stochastic"}
         Several pulses for one, one bit, or a chance; what the numbers say, if not given.
     soma : {"auto", "loop", "coupled", "counter", "counter_subtract"}
-        SQUID loop with leak and subtractive reset, with inputs coupled weakly or not, or a
-        counter without leak.
+        SQUID loop with leak, with inputs of a flux quantum or coupled weakly, or a counter
+        without leak; weakly coupled, or a counter where the numbers say so, if not given.
     leak : {"strict", "drop"}
         What to do with a leak that a counter does not have.
     filtered : {"refuse", "burst"}
         What to do with synapses that have a filter: a burst over ``tau_syn``, or nothing.
+    inhibition : {"subtract", "veto"}
+        A pulse takes its quanta away, or stops the next pulse that excites.
     circuits : {"macro", "gates"}
         Multiplying synapses and counting somas as one cell each, or made of gates.
     trees : {"balanced", "chain"}
@@ -97,6 +99,7 @@ class Sfq(Chip):
     leak = choice("strict", "drop")
     filtered = choice("refuse", "burst")
     circuits = choice("macro", "gates")
+    inhibition = choice("subtract", "veto")
     trees = choice("balanced", "chain")
     lines = choice("jtl", "ptl")
     merge_window_ps = optional_number()
@@ -117,7 +120,8 @@ class Sfq(Chip):
         if self.synapse == "auto":
             self.synapse = "burst" if self.spec.burst_max > 1 else "gate"
         if self.soma == "auto":
-            self.soma = "loop" if self.spec.soma_leaks else "counter"
+            # A mapper chooses the loop whose reset is PyNN's (datasheet 2.3).
+            self.soma = "coupled" if self.spec.soma_leaks else "counter"
         self.stagger_ps = 0.0 if str(stagger_ps) in ("0", "0.0") else positive(
             "stagger_ps", stagger_ps
         ) or 0.0  # fmt: skip

@@ -21,6 +21,7 @@ _PLACES = {
     "COUNTER": "pulses absorbed at somas",
     "T1": "pulses absorbed at somas",
     "OUT": "pulses absorbed at somas",
+    "NOT": "pulses absorbed at somas",
 }
 _ENDS = {
     FLAGGED: "pulses within setup or hold times",

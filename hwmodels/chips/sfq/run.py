@@ -22,6 +22,7 @@ from hwmodels.chips.sfq.wiring import (
     soma_ends,
     source_ends,
     wire,
+    with_vetoes,
 )
 from hwmodels.errors import UnsupportedError
 from hwmodels.fabric.pulse import LEFT, TAKEN, pulse_engine
@@ -88,6 +89,7 @@ class SfqRun:
         on_chip = somas.cell >= 0
         begin = Ends(
             np.where(on_chip, somas.entry, sources.entry),
+            somas.inhibit,
             np.where(on_chip, somas.cell, sources.cell),
             np.where(on_chip, somas.exit, sources.exit),
             sources.delay_fs,
@@ -119,9 +121,15 @@ class SfqRun:
         chip, n_cells = self._chip, int(network.offsets[-1])
         fields = self._somas(network)
         single = np.ones(len(neurons), dtype=bool)
+        vetoed = np.empty(0, dtype=np.int64)
+        if chip.inhibition == "veto":
+            vetoed = np.unique(lines.target[lines.inhibitory])
+            veto = int(np.count_nonzero(lines.inhibitory))
+            self._counts["inhibitory synapses that veto"] = veto
         if chip.circuits == "gates" and timed and not chip.settings.leaks:
             # Toggles count up, by one, and wait no longer than they must.
-            other = lines.inhibitory | (lines.charge != 1.0)
+            down = lines.inhibitory & (chip.inhibition == "subtract")
+            other = down | (lines.charge != 1.0)
             long = fields["deaf_fs"] > round(chip.spec.soma_dead_ps * 1000)
             single = np.isin(neurons, lines.target[other]) | long
             self._counts["somas that stay single cells"] = int(np.count_nonzero(single))
@@ -129,10 +137,11 @@ class SfqRun:
         some = {name: values[single] for name, values in fields.items()}
         ends = soma_ends(self._net, n_cells, neurons[single], chip.soma, timed, **some)
         if np.all(single):
-            return ends
+            return with_vetoes(self._net, ends, vetoed, timed)
         rest = {name: fields[name][~single] for name in ("threshold", "held")}
         gates = gate_soma_ends(self._net, n_cells, neurons[~single], **rest)
-        return Ends(*(np.where(gates.cell >= 0, b, a) for a, b in zip(ends, gates, strict=True)))
+        made = (np.where(gates.cell >= 0, b, a) for a, b in zip(ends, gates, strict=True))
+        return with_vetoes(self._net, Ends(*made), vetoed, timed)
 
     def _check_readable(self, network: Network, cells: NDArray[np.int64]) -> None:
         for recording in network.recordings:

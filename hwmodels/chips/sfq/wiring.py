@@ -68,8 +68,8 @@ class Ends(NamedTuple):
 
     Attributes
     ----------
-    entry : int64, shape (cells,)
-        Input pin that takes a cell's spikes; of somas their excitatory input.
+    entry, inhibit : int64, shape (cells,)
+        Input pins that take a cell's spikes: those that excite, and those that inhibit.
     cell : int64, shape (cells,)
         The soma, the port or the source of each cell of the network.
     exit : int64, shape (cells,)
@@ -79,6 +79,7 @@ class Ends(NamedTuple):
     """
 
     entry: NDArray[np.int64]
+    inhibit: NDArray[np.int64]
     cell: NDArray[np.int64]
     exit: NDArray[np.int64]
     delay_fs: NDArray[np.int64]
@@ -163,7 +164,7 @@ def wire(
     key = lines.target * 2 + lines.inhibitory
     order = np.argsort(key, kind="stable")
     trees, group = np.unique(key[order], return_inverse=True)
-    roots = end.entry[trees // 2] + trees % 2
+    roots = np.where(trees % 2, end.inhibit[trees // 2], end.entry[trees // 2])
     pins, depth = net.merge(roots, group, style.chain)
     into, merges = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     into[order], merges[order] = pins, depth
@@ -273,6 +274,7 @@ def soma_ends(
     made = net.add(name, len(cells), watch=watch, reset=reset, **fields)
     ends = empty_ends(n_cells)
     ends.cell[cells], ends.entry[cells] = made, net.input(made, name, "a")
+    ends.inhibit[cells] = net.input(made, name, "b")
     ends.exit[cells] = net.output(made, name)
     ends.delay_fs[cells] = net.library[name].delay_fs if timed else 1
     return ends
@@ -290,7 +292,17 @@ def gate_soma_ends(
     return ends
 
 
+def with_vetoes(net: Netlist, ends: Ends, cells: NDArray[np.int64], timed: bool) -> Ends:
+    """An inhibit cell before the somas of some cells: a pulse stops the next one that excites."""
+    made = net.add("NOT", len(cells), watch=WATCH_INPUTS)
+    net.wire(net.output(made, "NOT"), ends.entry[cells])
+    ends.entry[cells] = net.input(made, "NOT", "clk")
+    ends.inhibit[cells] = net.input(made, "NOT", "a")
+    ends.delay_fs[cells] += net.library["NOT"].delay_fs if timed else 1
+    return ends
+
+
 def empty_ends(n_cells: int) -> Ends:
     """Ends of no cell."""
-    nothing = np.full(n_cells, -1, dtype=np.int64)
-    return Ends(nothing, nothing.copy(), nothing.copy(), np.zeros(n_cells, dtype=np.int64))
+    entry, inhibit, cell, leave = np.full((4, n_cells), -1, dtype=np.int64)
+    return Ends(entry, inhibit, cell, leave, np.zeros(n_cells, dtype=np.int64))
