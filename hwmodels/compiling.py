@@ -39,12 +39,16 @@ def _numba() -> Any:
 
 
 @cache
-def compiled(function: Callable[..., Any], *parts: Callable[..., Any]) -> Callable[..., Any]:
+def compiled(
+    function: Callable[..., Any], *parts: Callable[..., Any], allocates: bool = False
+) -> Callable[..., Any]:
     """A function as machine code, with the functions it calls.
 
-    The code is cached beside the source file, so it is compiled once for an installation.
+    The code is cached beside the source file, so it is compiled once for an installation. A
+    kernel that ``allocates`` no arrays need not count who uses those it is given, which would
+    cost locked instructions wherever one function hands arrays to another.
     """
     numba = _numba()
     for part in parts:
         numba.extending.register_jitable(part)
-    return numba.njit(cache=True, nogil=True)(function)
+    return numba.njit(cache=True, nogil=True, _nrt=allocates)(function)

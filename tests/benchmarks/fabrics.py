@@ -8,7 +8,7 @@ import numpy as np
 import simpy
 
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.messages import Messages
+from hwmodels.fabric.messages import AxonMessages, Messages, Routes
 from hwmodels.fabric.multicore import EVENT_ENGINES
 from tests.benchmarks.measuring import Section, alternate, cpu_seconds
 
@@ -29,9 +29,8 @@ def traffic(side: int, load: float, packets: int, seed: int = 0):
     position = np.stack(np.divmod(np.arange(routers), side), 1).astype(np.int16)
     ends = position.astype(np.int64)
     none = np.zeros(len(core), dtype=np.int64)
-    messages = Messages(
-        1, core.astype(np.int64), core, target, none + 1, sent_ps, none, ends[core], ends[target]
-    )
+    routes = Routes(core.astype(np.int64), core, target, none + 1, none, ends[core], ends[target])
+    messages = AxonMessages(1, np.arange(len(core)), sent_ps, routes)
     sweep_ps = np.zeros(routers, dtype=np.int64)
     np.maximum.at(sweep_ps, core, sent_ps)
     mesh = MeshTimes(

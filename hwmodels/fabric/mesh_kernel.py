@@ -1,0 +1,477 @@
+"""The mesh of :mod:`hwmodels.fabric.mesh` with its senders and receivers, over flat tables.
+
+In: messages, each with its sender, its path and what it costs its receiver. Out: when each entered
+the mesh and when it arrived. The rules are those of the SimPy model, to the picosecond; this file
+says how they are computed without a process for each router. Its functions work on lists as well
+as on arrays (:mod:`hwmodels.fabric.mesh_tables`), and are written so that Numba can compile them.
+
+What makes it fast:
+
+* Everything that a grant brings about comes after one of a few fixed delays (latency and cycle of
+  rows and columns, credit, one picosecond). What comes after the same delay comes in the order
+  in which it was set off, so each delay has a queue (a *lane*) and only what waits longer needs a
+  heap. Senders that nothing holds up follow a schedule that is sorted once.
+* A packet that arrives alone at a router where nothing is in its way is granted at once
+  (:func:`advance`); only what meets takes the two phases of an instant.
+* Only outputs that may grant are looked at. A blocked one is forgotten until a packet leaves the
+  FIFO in front of it.
+* A place in a FIFO that was left keeps the time of leaving, which is all that the credit of this
+  place is about: credits are counted when an output may need one, not when they fly.
+* Receivers serve in order of arrival, so a service begins when the packet is there and the one
+  before it is done; likewise a message enters its injection port when its sender has made it and
+  a place is free. Neither needs an event of its own.
+"""
+
+from __future__ import annotations
+
+from hwmodels.fabric.mesh_senders import (
+    all_done_ps,
+    enter,
+    follow,
+    heap_pop,
+    heap_push,
+    submit,
+)
+from hwmodels.fabric.mesh_tables import (
+    AHEAD,
+    APART,
+    ARRIVAL,
+    ARRIVE,
+    AWAITED,
+    BUSY,
+    DELAY,
+    DUE,
+    ENDS,
+    ENTERED,
+    FAR,
+    FIELD,
+    FIRST,
+    FLIT,
+    FREE,
+    GRANTED,
+    HEAD,
+    IDLE,
+    INDEX,
+    INJECT,
+    LANE,
+    LANES,
+    LAST,
+    LEFT,
+    MASK,
+    MOST,
+    OFFSET,
+    OUTPUT,
+    OUTPUT_BITS,
+    POINTER,
+    PORT,
+    READY,
+    RETURNED,
+    SERVICE,
+    SPREAD,
+    STATE,
+    STUCK,
+    SURE,
+    WAITING,
+)
+
+
+def push(lanes, events, room, lane, at, event, flit):  # type: ignore[no-untyped-def]
+    """Let an event come about at the end of a lane."""
+    row = lane << 2
+    last = lanes[row + LAST]
+    lanes[row + LAST] = last + 1
+    place = ((lane * room + (last & (room - 1))) << 1) & INDEX
+    events[place] = (at & AHEAD) << OUTPUT_BITS | event
+    events[place + 1] = flit
+    if lanes[row + DUE] == FAR:
+        lanes[row + DUE] = at
+
+
+def wanted(way, flit):  # type: ignore[no-untyped-def]
+    """The output that a flit wants, among those of a router."""
+    east, north = (flit >> 12) & FIELD, flit & FIELD
+    turn = 2 * (east > OFFSET) + (east < OFFSET) + 6 * (north > OFFSET) + 3 * (north < OFFSET)
+    return way[turn] + (0 if turn else (flit >> 24) & 255)
+
+
+def eject(shape, state, traffic, output, number, flit, now, n):  # type: ignore[no-untyped-def]
+    """A packet is at its port, after ``n`` others; its service is known now."""
+    messages, delivered = traffic.messages, traffic.delivered
+    slot = (flit >> 32) & INDEX
+    message = slot << 3
+    row = (output >> shape.shift) * (shape.inputs - 4) + (output & ((1 << shape.shift) - 1)) - 4
+    begins = max(state.done_ps[row & INDEX], now)
+    place = row * shape.port_room + (number & (shape.port_room - 1))
+    state.served_ps[place & INDEX] = begins
+    state.done_ps[row & INDEX] = begins + messages[message + SERVICE]
+    messages[message + ARRIVE] = now
+    receiver = messages[message + ENDS] & INDEX
+    while n > 0:
+        before = (delivered[n - 1] << 3) & INDEX
+        if messages[before + ARRIVE] != now or messages[before + ENDS] & INDEX < receiver:
+            break
+        delivered[n] = delivered[n - 1]
+        n -= 1
+    delivered[n] = slot
+
+
+def count(shape, state, output, number, now):  # type: ignore[no-untyped-def]
+    """Count the credits of an output that granted ``number``; how many it has to spend."""
+    seldom, fifo, served_ps = state.seldom, state.fifo, state.served_ps
+    direction = output & ((1 << shape.shift) - 1)
+    back, credit_ps = seldom[(output << 1) + RETURNED], shape.credit_ps
+    if direction < 4:
+        there = (output + shape.across[direction]) & INDEX
+        first, gone = (there * shape.link_room) & INDEX, state.ports[(there << 3) + LEFT]
+        in_link, depth = shape.link_room - 1, shape.link_depth
+        while back < gone and fifo[(first + (back & in_link)) & INDEX] + credit_ps <= now:
+            back += 1
+    else:
+        row = (output >> shape.shift) * (shape.inputs - 4) + direction - 4
+        first, in_port, depth = (
+            (row * shape.port_room) & INDEX,
+            shape.port_room - 1,
+            shape.port_depth,
+        )
+        while back < number and served_ps[(first + (back & in_port)) & INDEX] + credit_ps <= now:
+            back += 1
+    most = max(seldom[(output << 1) + MOST], min(number + 1 - back, depth))
+    seldom[(output << 1) + RETURNED] = back
+    seldom[(output << 1) + MOST] = most
+    state.ports[(output << 3) + SURE] = back + most
+    return depth - (number - back)
+
+
+def wait(shape, state, output, number):  # type: ignore[no-untyped-def]
+    """Let an output that has no credit come back when it has."""
+    ports, record = state.ports, output << 3
+    direction = output & ((1 << shape.shift) - 1)
+    mask = ports[record + STATE] & MASK
+    back = state.seldom[(output << 1) + RETURNED]
+    if direction < 4:
+        there = output + shape.across[direction]
+        if back == ports[(there << 3) + LEFT]:
+            ports[record + STATE] = WAITING | mask
+            ports[(there << 3) + AWAITED] = 1
+            return
+        at = state.fifo[there * shape.link_room + (back & (shape.link_room - 1))]
+    else:
+        row = (output >> shape.shift) * (shape.inputs - 4) + direction - 4
+        at = state.served_ps[row * shape.port_room + (back & (shape.port_room - 1))]
+    ports[record + STATE] = STUCK | mask
+    what = -1 - output
+    heap_push(state.heap_ps, state.heap_what, state.size, at + shape.credit_ps, what)
+
+
+def launch(shape, state, output, flit, now):  # type: ignore[no-untyped-def]
+    """A packet leaves over a link: it arrives, and the link becomes free."""
+    lanes, room, lanes_of = state.lanes, shape.lane_room, state.ports[(output << 3) + LANES]
+    lane, event = (lanes_of >> ARRIVAL) & LANE, output << 1 | 1
+    at = now + lanes[(lane << 2) + DELAY]
+    flit += shape.hop[output & ((1 << shape.shift) - 1)]
+    push(lanes, state.events, room, lane, at, event, flit)
+    if lanes_of & APART:
+        lane = lanes_of >> FREE
+        at = now + lanes[(lane << 2) + DELAY]
+        push(lanes, state.events, room, lane, at, output << 1, 0)
+
+
+def compete(shape, state, traffic, slot, sender, n_ready):  # type: ignore[no-untyped-def]
+    """The message at the head of an injection port wants its output; counts those to look at."""
+    ports, here = state.ports, traffic.senders[(sender << 3) + PORT]
+    mine = here & ((1 << shape.shift) - 1)
+    output = here - mine + wanted(shape.way, traffic.messages[(slot << 3) + FLIT])
+    record = (output << 3) & INDEX
+    doing = ports[record + STATE]
+    if doing & 1 << mine:
+        return n_ready  # it was behind another one, and competes already
+    doing |= 1 << mine
+    state.ready[n_ready] = record
+    ports[record + STATE] = doing if doing > MASK else doing | READY
+    return n_ready + (doing <= MASK)
+
+
+def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type: ignore[no-untyped-def]
+    """Everything that happens before ``until_ps``; returns how many messages arrived.
+
+    Each turn of the loop is an instant with its two phases: what arrives, arrives; then each
+    output that may grant does, on what was there. ``schedule`` are messages by the time at
+    which their sender has made them if nothing holds it up: sorted words of the time from
+    ``start_ps`` and, in the lowest ``bits``, the number.
+    """
+    shift, link_room, lane_room = shape.shift, shape.link_room, shape.lane_room
+    across, way, places = shape.across, shape.way, shape.places
+    next_lane, inputs = shape.next_lane, shape.inputs
+    fifo, ports, lanes, events = state.fifo, state.ports, state.lanes, state.events
+    heap_ps, heap_what, size = state.heap_ps, state.heap_what, state.size
+    ready, popped = state.ready, state.popped
+    senders, messages = traffic.senders, traffic.messages
+    n_lanes, ports_mask, n_delivered = len(lanes) >> 2, (1 << shift) - 1, 0
+    in_lane, in_link = lane_room - 1, link_room - 1
+    upcoming, n_schedule = 0, len(schedule)
+    while True:
+        now, lane = lanes[DUE], 0
+        for other in range(1, n_lanes):
+            if lanes[(other << 2) + DUE] < now:
+                now, lane = lanes[(other << 2) + DUE], other
+        planned = start_ps + (schedule[upcoming] >> bits) if upcoming < n_schedule else FAR
+        held = min(heap_ps[0], planned) if size[0] else planned
+
+        # Arrivals one after another, while nothing else happens at the same time.
+        while now < held and now < until_ps:
+            row = lane << 2
+            first = lanes[row + FIRST]
+            place = ((lane * lane_room + (first & in_lane)) << 1) & INDEX
+            event = events[place]
+            output = (event >> 1) & OUTPUT
+            record = output << 3
+            if not event & 1 or ports[record + LANES] & APART or ports[record + STATE] != BUSY:
+                break
+            # When the next event is due, of this lane and of all.
+            first += 1
+            coming = FAR
+            if first < lanes[row + LAST]:
+                following = ((lane * lane_room + (first & in_lane)) << 1) & INDEX
+                coming = now + (((events[following] >> OUTPUT_BITS) - now) & AHEAD)
+            lanes[row + DUE] = coming
+            coming, lane = lanes[DUE], 0
+            for other in range(1, n_lanes):
+                if lanes[(other << 2) + DUE] < coming:
+                    coming, lane = lanes[(other << 2) + DUE], other
+            if coming == now:
+                lanes[row + DUE] = now
+                break
+            flit = events[place + 1]
+            there = (output + across[output & ports_mask]) & INDEX
+            behind = there << 3
+            entered = ports[behind + ENTERED]
+            mine = there & ports_mask
+            place = (there * link_room + (entered & in_link)) & INDEX
+            if entered != ports[behind + LEFT]:
+                fifo[place] = flit
+            else:
+                output = (there - mine + wanted(way, flit)) & INDEX
+                head = output << 3
+                doing, number = ports[head + STATE], ports[head + GRANTED]
+                if doing > MASK:
+                    fifo[place] = flit
+                    ports[head + STATE] = doing | 1 << mine
+                else:
+                    if ports[behind + AWAITED] or (
+                        number == ports[head + SURE]
+                        and not count(shape, state, output, number, now)
+                    ):
+                        lanes[row + DUE] = now
+                        break
+                    fifo[place] = now
+                    ports[behind + LEFT] = entered + 1
+                    ports[head + GRANTED] = number + 1
+                    ports[head + POINTER] = mine + 1  # a link is never the last input
+                    if output & ports_mask < 4:
+                        ports[head + STATE] = BUSY
+                        launch(shape, state, output, flit, now)
+                        takes = (ports[head + LANES] >> ARRIVAL) & LANE
+                        if lanes[(takes << 2) + DUE] < coming:
+                            coming, lane = lanes[(takes << 2) + DUE], takes
+                        takes = ports[head + LANES] >> FREE
+                        if lanes[(takes << 2) + DUE] < coming:
+                            coming, lane = lanes[(takes << 2) + DUE], takes
+                    else:
+                        eject(shape, state, traffic, output, number, flit, now, n_delivered)
+                        n_delivered += 1
+            ports[behind + ENTERED] = entered + 1
+            ports[record + STATE] = IDLE
+            lanes[row + FIRST] = first
+            now = coming
+        alone = planned < now and (not size[0] or planned < heap_ps[0])
+        now = min(now, held)
+        if now >= until_ps:
+            return n_delivered
+        n_ready = n_popped = 0
+
+        # A message of a sender, and nothing else happens at the same time.
+        if alone and (
+            upcoming + 1 == n_schedule or start_ps + (schedule[upcoming + 1] >> bits) > now
+        ):
+            slot = schedule[upcoming] & ((1 << bits) - 1)
+            message = (slot << 3) & INDEX
+            upcoming += 1
+            if messages[message + INJECT] != now:
+                continue  # its sender was held up
+            sender = (messages[message + ENDS] >> 32) & INDEX
+            here = senders[(sender << 3) + PORT] & INDEX
+            mine = here & ports_mask
+            flit = messages[message + FLIT]
+            output = (here - mine + wanted(way, flit)) & INDEX
+            record = output << 3
+            doing, number = ports[record + STATE], ports[record + GRANTED]
+            if doing > MASK:
+                ports[record + STATE] = doing | 1 << mine
+                continue
+            if number == ports[record + SURE] and not count(shape, state, output, number, now):
+                ports[record + STATE] = 1 << mine
+                wait(shape, state, output, number)
+                continue
+            left = ports[(here << 3) + LEFT]
+            fifo[(here * link_room + (left & in_link)) & INDEX] = now
+            ports[(here << 3) + LEFT] = left + 1
+            ports[record + GRANTED] = number + 1
+            ports[record + POINTER] = mine + 1 if mine + 1 < inputs else 0
+            if output & ports_mask < 4:
+                ports[record + STATE] = BUSY
+                launch(shape, state, output, flit, now)
+            else:
+                eject(shape, state, traffic, output, number, flit, now, n_delivered)
+                n_delivered += 1
+            popped[0] = here
+            n_popped = follow(shape, state, traffic, sender, now, True) != 0
+
+        # What arrives at this instant.
+        for current in range(n_lanes):
+            row = current << 2
+            while lanes[row + DUE] == now:
+                first = lanes[row + FIRST]
+                place = ((current * lane_room + (first & in_lane)) << 1) & INDEX
+                event, flit = events[place], events[place + 1]
+                first += 1
+                lanes[row + FIRST] = first
+                coming = FAR
+                if first < lanes[row + LAST]:
+                    place = ((current * lane_room + (first & in_lane)) << 1) & INDEX
+                    coming = now + (((events[place] >> OUTPUT_BITS) - now) & AHEAD)
+                lanes[row + DUE] = coming
+                output = (event >> 1) & OUTPUT
+                record = output << 3
+                if event & 1:
+                    there = (output + across[output & ports_mask]) & INDEX
+                    behind = there << 3
+                    entered = ports[behind + ENTERED]
+                    fifo[(there * link_room + (entered & in_link)) & INDEX] = flit
+                    ports[behind + ENTERED] = entered + 1
+                    if entered == ports[behind + LEFT]:
+                        mine = there & ports_mask
+                        head = ((there - mine + wanted(way, flit)) & INDEX) << 3
+                        doing = ports[head + STATE] | 1 << mine
+                        ready[n_ready] = head
+                        n_ready += doing <= MASK
+                        ports[head + STATE] = doing if doing > MASK else doing | READY
+                    if ports[record + LANES] & APART:
+                        continue
+                mask = ports[record + STATE] & MASK
+                ports[record + STATE] = mask | READY if mask else IDLE
+                ready[n_ready] = record
+                n_ready += mask != 0
+        while size[0] and heap_ps[0] == now:
+            what = heap_pop(heap_ps, heap_what, size)
+            if what < 0:
+                record = ((-1 - what) << 3) & INDEX
+                mask = ports[record + STATE] & MASK
+                ports[record + STATE] = mask | READY if mask else IDLE
+                ready[n_ready] = record
+                n_ready += mask != 0
+            else:
+                slot = senders[(what << 3) + HEAD]
+                n_ready = compete(shape, state, traffic, slot, what, n_ready)
+        while upcoming < n_schedule and start_ps + (schedule[upcoming] >> bits) == now:
+            slot = schedule[upcoming] & ((1 << bits) - 1)
+            upcoming += 1
+            if messages[(slot << 3) + INJECT] == now:  # else its sender was held up
+                sender = messages[(slot << 3) + ENDS] >> 32
+                n_ready = compete(shape, state, traffic, slot, sender, n_ready)
+
+        # Each output that may grant.
+        for k in range(n_ready):
+            record = ready[k] & INDEX
+            output = record >> 3
+            direction = output & ports_mask
+            number = ports[record + GRANTED]
+            if number == ports[record + SURE] and not count(shape, state, output, number, now):
+                wait(shape, state, output, number)
+                continue
+            ports[record + GRANTED] = number + 1
+
+            # Round robin: the first input at or after the pointer, or else the first.
+            mask, pointer = ports[record + STATE] & MASK, ports[record + POINTER]
+            beyond = (mask >> pointer) << pointer
+            bit = beyond & -beyond if beyond else mask & -mask
+            mine = places[((bit * SPREAD) & INDEX) >> 27]
+            ports[record + POINTER] = mine + 1 if mine + 1 < inputs else 0
+            mask ^= bit
+
+            # The packet leaves its FIFO, and the head behind it competes from the next ps on.
+            here = (output - direction + mine) & INDEX
+            source = here << 3
+            left = ports[source + LEFT]
+            place = (here * link_room + (left & in_link)) & INDEX
+            ports[source + LEFT] = left + 1
+            popped[n_popped] = here
+            if mine < 4:
+                flit = fifo[place]
+                fifo[place] = now
+                n_popped += ports[source + ENTERED] > left + 1
+                if ports[source + AWAITED]:
+                    ports[source + AWAITED] = 0
+                    upstream = (here + across[mine]) & INDEX
+                    at = (upstream << 3) + STATE
+                    ports[at] = STUCK | ports[at] & MASK
+                    at = now + shape.credit_ps
+                    push(lanes, events, lane_room, shape.credit_lane, at, upstream << 1, 0)
+            else:
+                fifo[place] = now
+                sender = shape.sender[here] & INDEX
+                flit = messages[(senders[(sender << 3) + HEAD] << 3) + FLIT]
+                n_popped += follow(shape, state, traffic, sender, now, n_schedule > 0)
+
+            if direction < 4:
+                ports[record + STATE] = BUSY | mask
+                launch(shape, state, output, flit, now)
+            else:
+                eject(shape, state, traffic, output, number, flit, now, n_delivered)
+                n_delivered += 1
+                if mask:
+                    ports[record + STATE] = READY | mask
+                    push(lanes, events, lane_room, next_lane, now + 1, output << 1, 0)
+                else:
+                    ports[record + STATE] = IDLE
+
+        # New heads; nothing looks at them before the next picosecond.
+        for k in range(n_popped):
+            here = popped[k] & INDEX
+            mine = here & ports_mask
+            if mine < 4:
+                left = ports[(here << 3) + LEFT]
+                flit = fifo[(here * link_room + (left & in_link)) & INDEX]
+            else:
+                slot = senders[((shape.sender[here] << 3) & INDEX) + HEAD]
+                flit = messages[((slot << 3) & INDEX) + FLIT]
+            output = (here - mine + wanted(way, flit)) & INDEX
+            record = output << 3
+            doing = ports[record + STATE] | 1 << mine
+            if doing > MASK:
+                ports[record + STATE] = doing
+            else:
+                ports[record + STATE] = doing | READY
+                push(lanes, events, lane_room, next_lane, now + 1, output << 1, 0)
+
+
+def carry(  # type: ignore[no-untyped-def]
+    shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, schedule, bits
+):
+    """A step whose end everything waits for: how many messages arrived, and when all was done.
+
+    See :func:`submit` and :func:`advance`.
+    """
+    submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, True)
+    n = advance(shape, state, traffic, FAR, schedule, bits, start_ps)
+    return n, all_done_ps(state, traffic)
+
+
+#: The functions that a kernel calls.
+_ADVANCE = (
+    heap_push, heap_pop, push, wanted, enter, eject, count, wait, launch, follow, compete,
+)  # fmt: skip
+PARTS = {
+    advance: _ADVANCE,
+    submit: (heap_push, enter),
+    carry: (*_ADVANCE, submit, advance, all_done_ps),
+}
