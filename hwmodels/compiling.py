@@ -40,13 +40,13 @@ def _numba() -> Any:
 
 @cache
 def compiled(
-    function: Callable[..., Any], *parts: Callable[..., Any], allocates: bool = False
+    function: Callable[..., Any], *parts: Callable[..., Any], allocates: bool = True
 ) -> Callable[..., Any]:
     """A function as machine code, with the functions it calls.
 
     The code is cached beside the source file, so it is compiled once for an installation. A
-    kernel that ``allocates`` no arrays need not count who uses those it is given, which would
-    cost locked instructions wherever one function hands arrays to another.
+    kernel that allocates no arrays (nor lists) need not count who uses those it is given, which
+    costs locked instructions wherever one function hands arrays to another.
     """
     numba = _numba()
     for part in parts:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hwmodels.chip import Transit
 from hwmodels.compiling import compiled
 from hwmodels.errors import ModelError
-from hwmodels.fabric import mesh_kernel as kernel
+from hwmodels.fabric import mesh_kernel, mesh_senders
 from hwmodels.fabric.mesh import STEP, MeshTimes
 from hwmodels.fabric.mesh_tables import (
     APART,
@@ -265,7 +265,7 @@ class BatchedEngine:
         schedule = messages.sent_ps << bits | slots
         schedule.sort()
         column = self._column
-        arrived, self._clock_ps = self._function(kernel.carry)(
+        arrived, self._clock_ps = self._function(mesh_kernel.carry)(
             self._shape, self._state, self._traffic, column(slots), column(axon), self._paths,
             column(messages.sent_ps), start_ps, column(sweep_ps), column(schedule), bits,
         )  # fmt: skip
@@ -285,7 +285,7 @@ class BatchedEngine:
         assert self._period_ps is not None
         self._submit(messages, now_ps, sweep_ps)
         self._clock_ps = now_ps + self._period_ps
-        n = self._function(kernel.advance)(
+        n = self._function(mesh_kernel.advance)(
             self._shape, self._state, self._traffic, self._clock_ps, self._column(_NOTHING), 0, 0
         )
         slots = np.asarray(self._traffic.delivered[:n], dtype=np.int64)
@@ -311,7 +311,7 @@ class BatchedEngine:
         self._serial[slots] = self._sent + np.arange(n)
         self._sent += n
         column = self._column
-        self._function(kernel.submit)(
+        self._function(mesh_senders.submit)(
             self._shape, self._state, self._traffic, column(slots), column(axon), self._paths,
             column(messages.sent_ps), start_ps, column(sweep_ps), False,
         )  # fmt: skip
@@ -370,7 +370,7 @@ class BatchedEngine:
             return NO_PACKETS
         slots = slots[np.argsort(self._serial[slots])]
         inject_ps = self._table(self._traffic.messages[INJECT::8])
-        self._function(kernel.entries)(
+        self._function(mesh_senders.entries)(
             self._shape, self._state, self._traffic, self._clock_ps, inject_ps
         )
         packets = self._rows[slots]
@@ -399,7 +399,7 @@ class CompiledEngine(BatchedEngine):
         return np.array(values, dtype=np.int32).ravel()
 
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return compiled(function, *kernel.PARTS.get(function, ()))
+        return compiled(function, *mesh_kernel.PARTS.get(function, ()), allocates=False)
 
     def _column(self, values: NDArray) -> Any:
         return values

@@ -259,5 +259,4 @@ def kernel(function):  # type: ignore[no-untyped-def]
     """A function of this module as machine code, where there is a compiler."""
     if not can_compile():
         return function
-    parts = (cluster,) if function is settle else ()
-    return compiled(function, *parts, allocates=True)
+    return compiled(function, cluster) if function is settle else compiled(function)
