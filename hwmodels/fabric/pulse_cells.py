@@ -91,6 +91,9 @@ class Cell:
         Sums over its junctions.
     area_um2 : float
         Footprint; 0 where it is not published.
+    bias_margin : tuple of float
+        How much less and more bias than nominal, relative to it, the cell works at; empty where
+        it is not published.
     source, evidence : str
         Of its delays; marks as in :mod:`hwmodels.spec`.
     """
@@ -108,6 +111,7 @@ class Cell:
     critical_uA: float
     bias_uA: float
     area_um2: float
+    bias_margin: tuple[float, ...]
     source: str
     evidence: str
 
@@ -255,7 +259,8 @@ def load_library(name: str) -> CellLibrary:
 def _cell(name: str, entry: Mapping[str, Any], before: Cell | None, source: tuple) -> Cell:
     """A cell from its table; what it does not say is that of the inherited one."""
     known = {"function", "kind", "inputs", "outputs", "states", "transitions", "gaps", "spacings",
-             "junctions", "critical_uA", "bias_uA", "area_um2", "source", "evidence"}  # fmt: skip
+             "junctions", "critical_uA", "bias_uA", "area_um2", "bias_margin", "source",
+             "evidence"}  # fmt: skip
     unknown = set(entry) - known
     if unknown:
         raise ValueError(f"unknown entry {sorted(unknown)[0]!r}")
@@ -306,10 +311,13 @@ def _cell(name: str, entry: Mapping[str, Any], before: Cell | None, source: tupl
         raise ValueError("a gap in a state that is not there")
     if any(spacing.cells < 1 for spacing in spacings):
         raise ValueError("a spacing needs at least one cell")
+    margin = tuple(float(share) for share in get("bias_margin", ()))
+    if margin and not (len(margin) == 2 and -1 <= margin[0] <= 0 <= margin[1]):
+        raise ValueError("bias_margin needs two shares, the lower one from -1 to 0, the other >= 0")
     return Cell(
         name, str(get("function", "")), kind, inputs, outputs, states, transitions, gaps, spacings,
         int(get("junctions", 0)), float(get("critical_uA", 0.0)), float(get("bias_uA", 0.0)),
-        float(get("area_um2", 0.0)), str(entry.get("source", source[0])),
+        float(get("area_um2", 0.0)), margin, str(entry.get("source", source[0])),
         str(entry.get("evidence", source[1])),
     )  # fmt: skip
 

@@ -384,6 +384,24 @@ def test_power_area_and_energy_follow_from_the_cells():
     assert ersfq.energy["unit_pJ"][-1] == pytest.approx(at_full_rate)
 
 
+@pytest.mark.parametrize(
+    ("bias", "works"), [(0.72, False), (0.74, True), (1.26, True), (1.28, False)]
+)
+def test_a_circuit_beyond_the_margin_of_a_cell_is_refused(bias, works):
+    """Trees of splitters have the narrowest margin; a line alone works much farther."""
+    fan_out = network(
+        lif(2), source([1.0]), projections=[synapses(1, 0, [(0, 0), (0, 1)], 15.0, 5.0)]
+    )
+    single = one_cell([1.0])
+    chip = Sfq(bias_factor=bias)
+    assert len(spikes(run_on(chip, single, 20.0))) == 1
+    if works:
+        assert len(spikes(run_on(chip, fan_out, 20.0))) == 2
+        return
+    with pytest.raises(ModelError, match=f"bias_factor {bias:g}: a SPLIT works from 0.73 to 1.27"):
+        run_on(chip, fan_out, 20.0)
+
+
 def test_passive_lines_meet_delays_with_five_junctions():
     net = one_cell([10.0])
     jtl, ptl = (

@@ -26,6 +26,10 @@ from hwmodels.fabric.pulse import (
 )
 from hwmodels.fabric.pulse_cells import CellLibrary, femtoseconds, load_library
 from hwmodels.fabric.pulse_netlist import Netlist
+from tests.hwmodels.networks import cells, network, source, synapses
+from tests.hwmodels.running import run_on
+from tests.validation.junctions import line, tree
+from tests.validation.junctions import margin as margin_of
 from tests.validation.table import Target, within
 
 RSFQ = load_library("rsfqlib")
@@ -307,6 +311,38 @@ def all_targets() -> list[Target]:
     ]  # fmt: skip
 
 
+def dense_core(n: int) -> int:
+    """Junctions of a core of n inputs, n somas and gates between all, without converters."""
+    pairs = [(i, j) for i in range(n) for j in range(n)]
+    net = network(
+        cells(n, celltype="IF_curr_delta", tau_m=1e6), source(*[[1.0]] * n),
+        projections=[synapses(1, 0, pairs, 15.0, 1.0, n_pre=n)],
+    )  # fmt: skip
+    # Shortest delays, so no delay lines: the formula has none.
+    chip = Sfq(synapse="gate", soma="coupled")
+    junctions = run_on(chip, net, 0.0).hardware.resources["value"][0]
+    return int(junctions) - n * RSFQ["DCSFQ"].junctions
+
+
+def margin_targets() -> list[Target]:
+    """Bias margins of an own junction simulation against FAN's."""
+    rows = [
+        ("JTL chain", line(12), -0.65, 0.385),
+        ("splitter tree of 3", tree(3), -0.31, 0.27),
+        ("splitter tree of 8", tree(8), -0.27, 0.27),
+    ]
+    targets = []
+    for name, circuit, low, high in rows:
+        for what, ours, published in zip(
+            ("least", "largest"), margin_of(circuit), (low, high), strict=True
+        ):
+            targets.append(
+                Target("S8", f"{name}, {what} bias", 100 * ours, 100 * published, "%", 0.75, 1.25,
+                       "FAN (simulation); ours: junctions.py")
+            )  # fmt: skip
+    return targets
+
+
 def soft_targets() -> list[Target]:
     """Orders of magnitude (datasheet 8.2) and what rests on tables of no rank; nothing is gated."""
     watts = RSFQ["JTL"].bias_uA * RSFQ.bus_mV * 1e-3 / RSFQ["JTL"].junctions
@@ -327,6 +363,14 @@ def soft_targets() -> list[Target]:
                0.9, 1.1, "SPINIC by a digest"),
         Target("S7", "rate ceiling of a burst", 1e3 / spec().burst_ps, 45, "GHz", 0.9, 1.1,
                "SPINIC by a digest"),
+    ]  # fmt: skip
+    core = dense_core(4)
+    targets += [
+        Target("S6", "4 x 4 core of gates and loops, x 3.2", 3.2 * core, 1050, "", 0.9, 1.1,
+               "SPINIC by a digest, datasheet 4.4"),
+        Target("S6", "the same before wiring, by the formula of 4.5", core, 324, "", 1.0, 1.0,
+               "datasheet 4.4, 4.5"),
+        *margin_targets(),
     ]  # fmt: skip
     for spacing, *counts in LEAKY:
         for bias, published in zip(BIASES, counts, strict=True):

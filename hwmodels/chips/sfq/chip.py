@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -210,13 +211,22 @@ class Sfq(Chip):
 
         return SfqRun(self, translation, placement)
 
-    def check_size(self, net: Netlist, network: Network) -> None:
-        """Refuse a circuit that the chip has no room for.
+    def check(self, net: Netlist, network: Network) -> None:
+        """Refuse a circuit that the chip has no room for, or that its bias does not drive.
 
         Raises
         ------
         CapacityError
+        ModelError
         """
+        for name in net.counts():
+            low, high = self.library[name].bias_margin or (-1.0, math.inf)
+            if not 1 + low <= self.conditions.bias <= 1 + high:
+                raise ModelError(
+                    f"bias_factor {self.conditions.bias:g}: a {name} works from {1 + low:g} to "
+                    f"{1 + high:g} times its nominal bias; below, pulses die in it, above, it "
+                    "fires by itself; use a bias within"
+                )
         junctions = round(net.junctions() * self.spec.wiring_overhead)
         if junctions > self.spec.junctions_max:
             largest = max(network.projections, key=lambda p: p.n_synapses, default=None)

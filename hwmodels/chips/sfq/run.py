@@ -97,7 +97,7 @@ class SfqRun:
         ring = chip.synapse == "burst" and self._bursts(timed) and chip.circuits == "gates"
         synapse = "ring" if ring else chip.synapse
         self._wired = wire(net, begin, somas, lines, chip.spec, synapse, chip.style(timed))
-        chip.check_size(net, network)
+        chip.check(net, network)
         self._begin, self._lines_made = begin, lines
         self._circuit = net.build(chip.conditions)
         self._engine = pulse_engine(

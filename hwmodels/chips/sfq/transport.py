@@ -65,7 +65,7 @@ class SfqTransport:
             "stochastic" if "stochastic" in chip.effects else None,
             chip.style(timed, lead_fs=(self._step_fs + 1) // 2),
         )  # fmt: skip
-        chip.check_size(self._net, network)
+        chip.check(self._net, network)
         self._circuit = self._net.build(chip.conditions)
         self._engine = pulse_engine(
             self._circuit, chip.library.tables(), chip.conditions, chip.fidelity
