@@ -45,8 +45,8 @@ from hwmodels.options import choice
 from hwmodels.recorder import Recorder
 from hwmodels.result import Result
 
-#: Steps that are computed together.
-_AT_ONCE = 64
+#: Steps of cells that are computed together, and how many steps that may be.
+_AT_ONCE, _FEWEST, _MOST = 1 << 20, 8, 512
 _NO_CELLS = np.empty(0, dtype=np.int64)
 #: Some synapses of a projection (by its index), and the steps in which they act.
 _Waiting = tuple[int, NDArray[np.int64], NDArray[np.int64]]
@@ -126,7 +126,9 @@ class LockstepRun:
 
     def _several(self, until_step: int) -> bool:
         """Compute some steps at once, where nothing depends on what the fabric does or shows."""
-        first, last = self._step + 1, min(until_step, self._step + _AT_ONCE)
+        cells = int(self._network.offsets[-1])
+        most = min(max(_AT_ONCE // max(cells, 1), _FEWEST), _MOST)
+        first, last = self._step + 1, min(until_step, self._step + most)
         if (
             self._sums is None
             or not getattr(self._transport, "always_in_time", False)
@@ -135,7 +137,6 @@ class LockstepRun:
         ):
             return False
         bounds = np.searchsorted(self._stimulus_steps, np.arange(first, last + 2))
-        cells = int(self._network.offsets[-1])
         room = 4 * cells + int(bounds[-1] - bounds[0])
         if len(self._room) < room:
             self._room = np.empty(room, dtype=np.int64)

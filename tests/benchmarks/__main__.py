@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.benchmarks import fabrics, lowering, neurons, replays, ticks
+from tests.benchmarks import fabrics, large, lowering, neurons, replays, ticks
 from tests.benchmarks.measuring import Section
 
 SECTIONS: dict[str, Callable[[bool], Section]] = {
@@ -28,7 +28,11 @@ SECTIONS: dict[str, Callable[[bool], Section]] = {
     "cuba": neurons.cuba,
     "lowering": lowering.lowering,
     "replay": replays.replays,
+    "large": large.large,
+    "billion": large.billion,
 }
+#: Run only where they are named.
+BY_NAME = ("billion",)
 
 
 def plot(sections: list[Section], path: Path) -> None:
@@ -74,7 +78,7 @@ def main() -> int:
         if name not in SECTIONS:
             parser.error(f"unknown section {name!r}; there are {', '.join(SECTIONS)}")
     done = []
-    for name in arguments.sections or SECTIONS:
+    for name in arguments.sections or [name for name in SECTIONS if name not in BY_NAME]:
         print(f"{name} ...", end="", file=sys.stderr, flush=True)
         began = time.perf_counter()
         done.append(SECTIONS[name](arguments.quick))
