@@ -20,6 +20,7 @@ from cosim.pynn import simulator
 from cosim.pynn.celltypes import (
     SUPPORTED_CELL_TYPES,
     EIF_cond_exp_isfa_ista,
+    GradedSpikeSourceArray,
     IF_cond_alpha,
     IF_cond_exp,
     IF_curr_alpha,

@@ -10,6 +10,7 @@ its name here, teach the engines its equations, and it appears everywhere; all o
 from __future__ import annotations
 
 from pyNN.models import BaseModelType
+from pyNN.parameters import Sequence
 from pyNN.standardmodels import StandardCellType, build_translations, cells
 
 #: Everything the engines compute, and the sources they are fed from.
@@ -25,8 +26,11 @@ SUPPORTED_CELL_TYPES = (
     "SpikeSourcePoisson",
 )
 
-#: Cells that one chip alone has, and that the software reference computes with the same meaning.
-NATIVE_CELL_TYPES = ("TrueNorthNeuron",)
+#: What standard PyNN does not have: a chip's own cells, and sources of graded spikes. The software
+#: reference computes them with the same meaning.
+NATIVE_CELL_TYPES = ("TrueNorthNeuron", "GradedSpikeSourceArray")
+#: Their names in the Network, where these are others.
+_LOWERED = {"GradedSpikeSourceArray": "SpikeSourceArray"}
 
 #: Synaptic currents under PyNN's names, and under those that sPyNNaker gives them.
 SYNAPTIC_CURRENTS = {
@@ -35,6 +39,12 @@ SYNAPTIC_CURRENTS = {
     "gsyn_exc": "isyn_exc",
     "gsyn_inh": "isyn_inh",
 }
+
+
+def network_name(celltype: BaseModelType) -> str:
+    """Name of a cell type in the Network."""
+    name = type(celltype).__name__
+    return _LOWERED.get(name, name)
 
 
 def state_variable(celltype: BaseModelType, recorded: str) -> str:
@@ -74,6 +84,24 @@ Izhikevich = supported(cells.Izhikevich, __name__)
 EIF_cond_exp_isfa_ista = supported(cells.EIF_cond_exp_isfa_ista, __name__)
 SpikeSourceArray = supported(cells.SpikeSourceArray, __name__)
 SpikeSourcePoisson = supported(cells.SpikeSourcePoisson, __name__)
+
+
+class GradedSpikeSourceArray(cells.SpikeSourceArray):
+    """Spikes that carry a whole number, by which each of their synapses is multiplied.
+
+    A spike of payload ``n`` means what ``n`` spikes at one time mean, and is that on hardware whose
+    spikes carry nothing. Loihi 2 sends one message, and adds once at each synapse.
+
+    Parameters
+    ----------
+    spike_times : Sequence
+        In ms.
+    payloads : Sequence
+        One number a spike, 0 or more; 1 for all if there are none.
+    """
+
+    default_parameters = {"spike_times": Sequence([]), "payloads": Sequence([])}
+    translations = build_translations(*((name, name) for name in default_parameters))
 
 
 class TrueNorthNeuron(StandardCellType):

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pyNN import common
 from pyNN.standardmodels.synapses import STDPMechanism
 
+from cosim.pynn.celltypes import network_name
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import (
     STDP_PAIR,
@@ -117,7 +118,7 @@ def _population(cache: _Cache, population, label: str, now: int, until: int) -> 
         inputs,
         lambda: Population(
             label,
-            type(population.celltype).__name__,
+            network_name(population.celltype),
             population.size,
             dict(parameters),
             dict(initial),

@@ -15,7 +15,7 @@ from pyNN import common, errors
 from pyNN.parameters import ArrayParameter, LazyArray, ParameterSpace, simplify
 
 from cosim.pynn import simulator
-from cosim.pynn.celltypes import NATIVE_CELL_TYPES, SUPPORTED_CELL_TYPES
+from cosim.pynn.celltypes import NATIVE_CELL_TYPES, SUPPORTED_CELL_TYPES, network_name
 from cosim.pynn.draws import NumpyRNG
 from cosim.pynn.recording import Recorder
 from cosim.pynn.simulator import ID, POISSON, state
@@ -35,6 +35,8 @@ def _one_a_cell(lazy: Mapping[str, LazyArray], size: int) -> dict[str, NDArray]:
             raise errors.InvalidParameterValueError(f"{name}: {error}") from error
         if isinstance(values.dtype, type) and issubclass(values.dtype, ArrayParameter):
             arrays[name] = _sequences(value, size)
+            if name == "spike_times":
+                _check_ascending(arrays[name])
         else:
             number = np.asarray(value, dtype=np.float64)
             arrays[name] = np.broadcast_to(number, (size,)).copy()
@@ -45,10 +47,13 @@ def _sequences(value: object, size: int) -> NDArray[np.object_]:
     """Spike trains: objects, which NumPy must not take apart."""
     trains = np.empty(size, dtype=object)
     trains[:] = list(value) if isinstance(value, (list, np.ndarray)) else [value] * size
+    return trains
+
+
+def _check_ascending(trains: NDArray[np.object_]) -> None:
     for train in trains:
         if np.any(np.diff(train.value) < 0):
             raise errors.InvalidParameterValueError(f"spike times must ascend, got {train.value}")
-    return trains
 
 
 class _Cells(common.BasePopulation):
@@ -251,7 +256,7 @@ class Population(_Cells, common.Population):  # noqa: D101 (PyNN's docstring)
     @property
     def is_source(self) -> bool:
         """Whether the spikes are given and not computed."""
-        return type(self.celltype).__name__ in SOURCE_CELL_TYPES
+        return network_name(self.celltype) in SOURCE_CELL_TYPES
 
     def stimulus(self, now: int, until: int):
         """Return the spikes of a source population, at least up to ``until``; else None."""
@@ -262,6 +267,6 @@ class Population(_Cells, common.Population):  # noqa: D101 (PyNN's docstring)
             self._stimulus = (
                 PoissonSpikes(self.size, state.draws(POISSON, self.index))
                 if poisson
-                else GivenSpikes()
+                else GivenSpikes(str(self.label))
             )
         return self._stimulus.trains(self._parameters, now, until, state.dt)

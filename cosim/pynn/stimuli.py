@@ -26,22 +26,53 @@ def _merge(past: SpikeTrains, cells: NDArray, times: NDArray[np.float64]) -> Spi
 
 
 class GivenSpikes:
-    """The stimulus of a SpikeSourceArray; new times set between runs replace the future only."""
+    """The stimulus of a SpikeSourceArray; new times set between runs replace the future only.
 
-    def __init__(self) -> None:
-        self._given: NDArray | None = None
+    Parameters
+    ----------
+    label : str
+        Of the population, for errors.
+    """
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._given: tuple[NDArray, ...] = ()
         self._trains: SpikeTrains | None = None
 
     def trains(self, parameters: dict, now: int, until: int, dt: float) -> SpikeTrains:
         """All spikes, including those after ``until``."""
-        given = parameters["spike_times"]
-        if given is not self._given:
-            trains = SpikeTrains.from_lists([sequence.value for sequence in given])
+        given = tuple(parameters.values())
+        if len(given) != len(self._given) or any(
+            new is not old for new, old in zip(given, self._given, strict=True)
+        ):
+            trains = SpikeTrains.from_lists(self._times(parameters))
             if self._trains is not None and now > 0:
                 trains = _replace_future(self._trains, trains, now, dt)
             self._given, self._trains = given, trains
         assert self._trains is not None
         return self._trains
+
+    def _times(self, parameters: dict) -> list[NDArray[np.float64]]:
+        """Times of each cell; a graded spike is as many as it carries."""
+        times = [
+            np.asarray(sequence.value, dtype=np.float64) for sequence in parameters["spike_times"]
+        ]
+        for cell, sequence in enumerate(parameters.get("payloads", ())):
+            payload = np.asarray(sequence.value, dtype=np.float64)
+            if not len(payload):
+                continue
+            where = f"population {self._label!r}: payloads of cell {cell}"
+            if len(payload) != len(times[cell]):
+                raise NetworkError(
+                    f"{where} are {len(payload)}, its spikes {len(times[cell])}; give one a spike"
+                )
+            if np.any((payload < 0) | (payload != np.rint(payload))):
+                raise NetworkError(
+                    f"{where} must be whole numbers of 0 or more, got {payload.tolist()}; let "
+                    "inhibitory synapses subtract"
+                )
+            times[cell] = np.repeat(times[cell], payload.astype(np.int64))
+        return times
 
 
 def _replace_future(past: SpikeTrains, new: SpikeTrains, now: int, dt: float) -> SpikeTrains:

@@ -158,6 +158,10 @@ class Lists(NamedTuple):
     slots : int64, shape (axons,), or None
         Output axons that each takes at its sender; one each by default.
     table : structured array of :data:`LISTS` or None
+    inputs : int or None
+        Input axons that they take together; one for each source by default.
+    formats : int
+        Distinct synapse formats among them.
     """
 
     words: int
@@ -165,6 +169,8 @@ class Lists(NamedTuple):
     shared: NDArray[np.bool_] | None = None
     slots: NDArray[np.int64] | None = None
     table: NDArray | None = None
+    inputs: int | None = None
+    formats: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,16 +184,21 @@ class CoreLimits:
     units : int
         Neuron circuits (compartments) a core has.
     input_axons, output_axons : int
-        Distinct sources a core can listen to, and (cell, core) pairs its cells can send to.
+        Lists of synapses by which a core listens (one for each source, unless
+        :attr:`Lists.inputs` says otherwise), and (cell, core) pairs its cells can send to.
     memory : int
         Words of synaptic memory a core has.
     profiles : int
         Distinct parameter sets a core can hold.
+    formats : int
+        Distinct synapse formats a core can hold.
+    inputs_shared : bool
+        Whether :attr:`Lists.inputs` may be fewer than the sources.
     memory_of : callable
         From the synapses of some cells on one core (:class:`Rows`) to the words they take together
         (:class:`Lists`); a word a synapse by default.
-    way_out : str
-        What a user can do about a network that is too large.
+    way_out, way_out_alone : str
+        What a user can do about a network that is too large, and a cell that no core holds.
     """
 
     cores: int
@@ -196,8 +207,11 @@ class CoreLimits:
     output_axons: int = NO_LIMIT
     memory: int = NO_LIMIT
     profiles: int = NO_LIMIT
+    formats: int = NO_LIMIT
+    inputs_shared: bool = False
     memory_of: Callable[[Rows], Lists] = lambda rows: Lists(int(rows.counts.sum()))
     way_out: str = "use fewer neurons or synapses, or hardware with more cores"
+    way_out_alone: str = "give it fewer inputs, or split it"
 
 
 class Routers(NamedTuple):

@@ -190,7 +190,7 @@ class _Filling:
         if low == first:
             raise CapacityError(
                 f"{self.name(self.order[first])} does not fit on a core alone: it "
-                f"{self._exceeded(first, first + 1)}; give it fewer inputs, or split it"
+                f"{self._exceeded(first, first + 1)}; {self._limits.way_out_alone}"
             )
         return low
 
@@ -205,12 +205,18 @@ class _Filling:
             return f"takes {profiles} parameter profiles of {limits.profiles}"
         begin, end = self._start[first], self._start[last]
         sources = len(np.unique(self._source[begin:end]))
-        if sources > limits.input_axons:
+        if sources > limits.input_axons and not limits.inputs_shared:
             return f"takes {sources} input axons of {limits.input_axons}"
-        if limits.memory < NO_LIMIT:
-            memory = limits.memory_of(self.rows(first, last)).words
-            if memory > limits.memory:
-                return f"takes {memory} words of synaptic memory of {limits.memory}"
+        if min(limits.memory, limits.formats) < NO_LIMIT or limits.inputs_shared:
+            stored = limits.memory_of(self.rows(first, last))
+            inputs = sources if stored.inputs is None else stored.inputs
+            for taken, limit, of in (
+                (inputs, limits.input_axons, "input axons"),
+                (stored.words, limits.memory, "words of synaptic memory"),
+                (stored.formats, limits.formats, "synapse formats"),
+            ):
+                if taken > limit:
+                    return f"takes {taken} {of} of {limit}"
         return None
 
     def rows(self, first: int, last: int) -> Rows:

@@ -132,3 +132,26 @@ def test_a_payload_that_is_too_large_is_clipped_and_counted():
     translation = chip.translate(fan(np.array([1.0, 0.01])))
     assert translation.counts["weights clipped"] == 3
     assert translation.quantisation[0]["clipped"] == 3
+
+
+def test_spikes_of_a_source_at_one_time_are_one_message_that_says_how_many():
+    """A payload multiplies the weight, and costs nothing more."""
+    once, graded = (
+        network(
+            source([5.0] * count + [9.0]), cells(3), dt=1.0, v=[1],
+            projections=[synapses(0, 1, [(0, k) for k in range(3)], [0.01, 0.02, 0.03])],
+        )
+        for count in (1, 40)
+    )  # fmt: skip
+    one, many = (run(net, 20.0, spec="loihi2_scaled") for net in (once, graded))
+    plain = run(graded, 20.0)
+    assert len(one.hardware.packets) == len(many.hardware.packets) == 2
+    assert len(plain.hardware.packets) == 41
+    assert many.hardware.energy_pJ == pytest.approx(one.hardware.energy_pJ, rel=0.05)
+    assert plain.hardware.energy_pJ > 2 * many.hardware.energy_pJ
+    rest = one.traces[0].values[0]
+    assert np.all(many.traces[0].values[9] - rest > 30 * (one.traces[0].values[9] - rest))
+    # What is computed is the same, however it is sent.
+    other = run(graded, 20.0, spec="loihi2_scaled", graded="none")
+    assert np.array_equal(other.traces[0].values, many.traces[0].values)
+    assert len(other.hardware.packets) == 41

@@ -254,3 +254,73 @@ def test_long_delays_take_the_slots_of_other_compartments(steps, cells_of_a_core
     _, _, placement = mapped(net)
     assert placement.neurons.max() == cells_of_a_core
     assert placement.n_cores == -(-n // cells_of_a_core)
+
+
+def many_sources(n, weights):
+    """One cell that listens to so many sources."""
+    return network(
+        source(*[[float(i % 20)] for i in range(n)]), cells(2, "listener"), dt=1.0,
+        projections=[synapses(0, 1, [(i, 1) for i in range(n)], weights, n_pre=n)],
+    )  # fmt: skip
+
+
+def test_input_axons_are_lists_and_not_sources_so_equal_ones_are_one():
+    net = many_sources(5000, 0.25)
+    with pytest.raises(
+        CapacityError,
+        match=r"cell 1 of population 'listener'.*5000 input axons of 4096.*sharing=auto",
+    ):
+        mapped(net)
+    _, _, placement = mapped(net, sharing="auto")
+    assert table_of(placement)["shared"][:2] == (1, 5000)
+    result = run(net, 25.0, sharing="auto")
+    assert result.hardware.packets["synapses"].sum() == 5000
+
+
+def test_lists_that_differ_are_axons_of_their_own_whatever_is_shared():
+    weights = 0.01 * (1 + np.arange(200) % 100)
+    net = many_sources(200, weights)
+    mapped(net, sharing="auto", input_axons_per_core=100)
+    with pytest.raises(CapacityError, match="takes 100 input axons of 99"):
+        mapped(net, sharing="auto", input_axons_per_core=99)
+
+
+@given(seed=st.integers(0, 2**16), n=st.integers(1, 12))
+@settings(max_examples=30, deadline=None)
+def test_input_axons_are_the_distinct_columns_of_a_core(seed, n):
+    rng = np.random.default_rng(seed)
+    connected = rng.random((20, n)) < 0.4
+    weights = rng.integers(1, 3, (20, n))
+    pairs = np.argwhere(connected)
+    if not len(pairs):
+        return
+    net = network(
+        source(*[[1.0]] * 20), cells(n), dt=1.0,
+        projections=[synapses(0, 1, pairs, 0.2 * weights[connected], n_pre=20)],
+    )  # fmt: skip
+    columns = {tuple(row) for row in np.where(connected, weights, 0).tolist() if any(row)}
+    mapped(net, sharing="auto", input_axons_per_core=int(connected.any(axis=1).sum()))
+    if len(columns) > 1:
+        # Lists that save nothing are not shared, so there may be more, and never fewer.
+        with pytest.raises(CapacityError):
+            mapped(net, sharing="auto", input_axons_per_core=len(columns) - 1, cores_per_tile=1,
+                   columns=1, rows=1)  # fmt: skip
+
+
+def test_a_core_with_more_formats_than_it_can_name_is_split_and_one_cell_refused():
+    kinds = [(1, 1.0), (7, 1.0), (255, 1.0), (255, 3.0)]  # bits of weights and of delays
+    sources = [source([1.0], label=f"s{k}") for k in range(4)]
+    groups = [cells(1, f"c{k}") for k in range(4)]
+
+    def projections(targets):
+        return [
+            synapses(k, 4 + target, [(0, 0), (0, 0)], [0.01 * top, 0.01], delay, label=f"p{k}")
+            for k, (target, (top, delay)) in enumerate(zip(targets, kinds, strict=True))
+        ]
+
+    apart = network(*sources, *groups, projections=projections(range(4)), dt=1.0)
+    assert mapped(apart)[2].n_cores == 1
+    assert mapped(apart, synapse_formats_per_core=2)[2].n_cores == 2
+    together = network(*sources, *groups, projections=projections([2] * 4), dt=1.0)
+    with pytest.raises(CapacityError, match=r"'c2'.*takes 4 synapse formats of 3"):
+        mapped(together, synapse_formats_per_core=3)

@@ -271,3 +271,17 @@ def test_integers_stay_integers():
 def test_numbers_that_make_no_chip_are_refused_in_one_line(options, message):
     with pytest.raises(ModelError, match=message):
         TrueNorth(**options)
+
+
+def test_what_a_constant_leak_and_no_refractory_time_are_not_stands_in_the_report():
+    net = network(cells(2, "leaky", "IF_curr_delta", tau_m=10.0, tau_refrac=3.0), dt=1.0)
+    report = run_on(TrueNorth(), net, 5.0).hardware
+    rows = {row["quantity"]: row for row in report.quantisation}
+    exact = 15.0 * -np.expm1(-1.0 / 10.0)  # 15 mV above rest
+    constant = exact / 2  # its mean between reset, which is rest, and threshold
+    assert rows["threshold leak"]["max_error"] == pytest.approx(exact - constant, rel=0.02)
+    assert rows["leak"]["max_error"] < 0.01
+    assert rows["tau_refrac"]["max_error"] == 3.0
+    assert "threshold leak" in report.sources["cells"]
+    ideal = run_on(TrueNorth(effects="arithmetic"), network(cells(1, v=-65.0), dt=1.0), 2.0)
+    assert "one jump of its charge" in ideal.hardware.sources["cells"]

@@ -282,7 +282,11 @@ class Loihi(SteppedChip):
             memory=spec.synaptic_words_per_core,
             # A joined cell takes a profile for each of its compartments.
             profiles=spec.compartment_profiles_per_core // (2 if joined else 1),
+            formats=spec.synapse_formats_per_core,
+            inputs_shared=memory.sharing,
             memory_of=memory.lists,
+            way_out_alone="give it fewer inputs, split it, or let sources with equal lists of "
+            "synapses share one (sharing=auto)",
             way_out="use fewer neurons or synapses, store equal lists once (sharing=auto), or take "
             "more chips (board=nahuku, or chip_columns and chip_rows)",
         )

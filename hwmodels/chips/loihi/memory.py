@@ -10,6 +10,7 @@ each rounded up to whole words of 64 bits (nengo-loihi, ``block.py``):
   convolution, or where all weights are equal): it is stored once, indexed, and each source's axon
   adds its own base (population axons). The base is a multiple of 4 of at most 255. A core tells
   1,024 such axons of 16 bits apart; others have 32 bits, which fill two slots at the sender.
+  Sources that have the same base too send to one input axon.
 """
 
 from __future__ import annotations
@@ -157,24 +158,47 @@ class SynapticMemory:
         table["format"] = ("dense", "indexed", "shared")
         slots = np.zeros(len(first), dtype=np.int64)
         stored = np.ones(len(first), dtype=bool)
+        # What each list is to its axon, and how wide an index it has; 0 for none.
+        entry, widths = np.arange(len(first)), np.where(dense, 0, self.index_bits)
+        axon = rows.axon[order][first]
         if self.sharing:
             offset = place - np.repeat(place[first], synapses)
             same = mixed(self.content[rows.synapse[order]] + mixed(offset.astype(np.uint64)))
             fixed = np.array([not f.plastic for f in self.formats])[kind[first]]
-            slots, stored, words = _share(
+            shared = _share(
                 np.add.reduceat(same, first), place[first], synapses, bits, offset, words, fixed
             )
+            slots, stored, words = shared.slots, shared.stored, shared.words
+            entry = np.where(slots > 0, len(first) + shared.entry, entry)
+            widths = np.where(slots > 0, shared.index_bits, widths)
         for row, chosen in enumerate((dense & (slots == 0), ~dense & (slots == 0), slots > 0)):
             table["lists"][row] = np.count_nonzero(chosen & stored)
             table["synapses"][row] = synapses[chosen].sum()
             table["words"][row] = words[chosen & stored].sum()
             table["plain_words"][row] = plain[chosen].sum()
-        axon = rows.axon[order][first]
         needed = np.ones(axons, dtype=np.int64)
         np.maximum.at(needed, axon, slots)
         own = np.bincount(axon[slots == 0], minlength=axons) > 0
         loose = np.bincount(axon[~dense], minlength=axons) > 0
-        return Lists(int(table["words"].sum()), ~loose, ~own, needed, table)
+        # Sources are one input axon where all that they are to this core is the same.
+        whole = np.zeros(axons, dtype=np.uint64)
+        np.add.at(whole, axon, mixed(entry.astype(np.uint64)))
+        inputs = len(np.unique(whole)) if self.sharing else axons
+        formats = len(np.unique(kind[first] * (int(widths.max()) + 1) + widths))
+        return Lists(int(table["words"].sum()), ~loose, ~own, needed, table, inputs, formats)
+
+
+class _Shared(NamedTuple):
+    """Of each list: slots of its axon (0: not shared), whether it is stored, words, and more.
+
+    ``entry`` is equal for lists that one input axon can serve, ``index_bits`` those of a synapse.
+    """
+
+    slots: NDArray[np.int64]
+    stored: NDArray[np.bool_]
+    words: NDArray[np.int64]
+    entry: NDArray[np.int64]
+    index_bits: NDArray[np.int64]
 
 
 def _share(
@@ -185,11 +209,10 @@ def _share(
     offset: NDArray[np.int64],
     words: NDArray[np.int64],
     fixed: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.bool_], NDArray[np.int64]]:
-    """Which lists share one that is stored once: slots of each axon, which are stored, words.
+) -> _Shared:
+    """Which lists share one that is stored once.
 
-    All but ``offset`` (of each synapse from the first target of its list) are over lists; slots
-    are 0 where a list is not shared.
+    All but ``offset`` (of each synapse from the first target of its list) are over lists.
     """
     # A 16-bit axon shifts by multiples of 4, so each residue has a list of its own.
     alike = content ^ mixed(
@@ -212,14 +235,17 @@ def _share(
     # What saves most has the 16-bit axons that a core tells apart; others need 32 bits, which are
     # worth it from lists of two words on.
     order = np.lexsort((group, -saved * shared / members[group]))
-    short = np.zeros(len(base), dtype=bool)
-    short[order[:SHORT_AXONS]] = True
+    entry = np.unique(group * (int(base.max()) + 1) + base, return_inverse=True)[1].reshape(-1)
+    number = np.empty(int(entry.max()) + 1, dtype=np.int64)
+    number[np.argsort(np.unique(entry[order], return_index=True)[1])] = np.arange(len(number))
+    short = number[entry] < SHORT_AXONS
     half = np.bincount(group, ~short) > 0  # a group has axons of one kind
     slots = np.where(half[group], 2, 1)
     shared &= (slots == 1) | (words > 1)
     stored = ~shared
     stored[np.unique(group, return_index=True)[1]] = True
-    return np.where(shared, slots, 0), stored, np.where(shared, once, words)
+    words = np.where(shared, once, words)
+    return _Shared(np.where(shared, slots, 0), stored, words, entry, index_bits)
 
 
 def _width(bits: int, widths: Sequence[int]) -> int:

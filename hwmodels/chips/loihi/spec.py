@@ -27,13 +27,14 @@ class LoihiSpec(Spec):
     cores_per_tile: int = quantity("cores", "Cores that share a router", least=1)
     compartments_per_core: int = quantity("", "Neuron circuits of a core")
     synaptic_words_per_core: int = quantity("64 bit", "Synaptic memory of a core")
-    input_axons_per_core: int = quantity("", "Sources a core can listen to")
+    input_axons_per_core: int = quantity("", "Lists of synapses by which a core listens to sources")
     output_axons_per_core: int = quantity("", "Pairs of a core's cell and a core it sends to")
     delay_slots: int = quantity(
         "steps", "Of a compartment; for longer delays it takes others'", least=1
     )
     index_bits: int = quantity("bit", "Of a synapse's target in an indexed list")
     compartment_profiles_per_core: int = quantity("", "Distinct sets of decays and refractory time")
+    synapse_formats_per_core: int = quantity("", "Distinct ways to pack synapses into words")
 
     weight_bits: int = quantity(
         "bit", "Mantissa of a weight, without its sign", computes=True, least=1

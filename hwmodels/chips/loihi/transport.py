@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.chip import Translation
+from hwmodels.chip import Transit, Translation
 from hwmodels.chips.loihi.spec import LoihiSpec
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.multicore import CoreTimes, MulticoreTransport
@@ -30,6 +30,8 @@ class LoihiTransport(MulticoreTransport):
         units_of: NDArray[np.int64],
     ) -> None:
         spec, self._chip = chip.spec, chip
+        # Without a barrier each packet may have a fate of its own.
+        self._counts = chip.graded and chip.clocking == "barrier"
         self._step_ms = translation.network.timestep_ms
         self._chips = _chips(placement, spec)
         # What lies beyond the last chip in use carries nothing, so it need not be there.
@@ -81,6 +83,25 @@ class LoihiTransport(MulticoreTransport):
             keep_packets=chip.packets == "kept",
         )
 
+    def step(
+        self, step: int, fired: NDArray[np.int64], active: NDArray[np.bool_] | None
+    ) -> Transit | None:
+        """See :class:`hwmodels.chip.Transport`; several spikes of a cell are one that says so."""
+        return super().step(step, np.unique(fired) if self._counts else fired, active)
+
+    def steps(
+        self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64],
+        active: NDArray[np.bool_],
+    ) -> None:  # fmt: skip
+        """Several steps at once; see :class:`hwmodels.fabric.multicore.MulticoreTransport`."""
+        if self._counts:
+            some = fired[starts[0] : starts[-1]]
+            at = np.repeat(np.arange(len(active)), np.diff(starts))
+            new = (np.diff(some, prepend=-1) != 0) | (np.diff(at, prepend=-1) != 0)
+            starts = np.concatenate(([0], np.cumsum(np.bincount(at[new], minlength=len(active)))))
+            fired = some[new]
+        super().steps(first, starts, fired, active)
+
     def report(self, steps: int) -> HardwareReport:
         """Everything the chip did; see :class:`hwmodels.chip.Transport`."""
         spec, done = self._chip.spec, self.operations
@@ -124,8 +145,9 @@ class LoihiTransport(MulticoreTransport):
                 f"to {spec.delay_steps_max} steps, takes those of 2, 4, 8 ... compartments",
                 **(
                     {
-                        "graded spikes": "carry the weight where a source has one; they take no "
-                        "longer than others (not published)"
+                        "graded spikes": "carry the weight where a source has one, and how often "
+                        "a source spikes at one time; they take no longer than others (not "
+                        "published)"
                     }
                     if self._chip.graded
                     else {}

@@ -217,12 +217,26 @@ class TrueNorth(Chip):
                 "relays": f"{layout.relays} of {int(layout.neurons().sum())} neurons on "
                 f"{layout.cores} cores repeat spikes for cells with more than one destination",
                 **_counting(layout),
+                **_cells(translation.network, self.effects),
                 "spike sources": "enter at the edge, router "
                 f"({spec.host_column}, {spec.host_row}), one packet after another; they need no "
                 "relays and hold what is due in more than "
                 f"{spec.delay_ticks_max} ticks",
             },
         )
+
+
+def _cells(network: Network, effects: Sequence[str]) -> dict[str, str]:
+    """What the arithmetic is not, of the cells that it computes."""
+    kinds = {p.celltype for p in network.populations}
+    if "arithmetic" not in effects or not any(kind.startswith("IF_curr") for kind in kinds):
+        return {}
+    exp = "a synaptic current is one jump of its charge; " if "IF_curr_exp" in kinds else ""
+    return {
+        "cells": f"{exp}the leak is constant, the mean of the exact one between reset and "
+        "threshold (the row 'threshold leak' compares them where a cell fires); there is no "
+        "refractory time but in the interval of cells whose drive alone makes them fire"
+    }
 
 
 def _counting(layout: Layout) -> dict[str, str]:

@@ -269,6 +269,13 @@ def parameter_rows(population: Population, scale: Scale, dt: float, draw_bits: i
             where, "leak", "mV/ms", scale.leak * unit / dt, leak * unit / dt, largest / dt
         ),
     ]  # fmt: skip
+    # What the constant leak is where a cell decides to fire: at threshold.
+    settles = p["v_rest"] + p["i_offset"] * p["tau_m"] / p["cm"]
+    exact = (settles - p["v_thresh"]) * -np.expm1(-dt / p["tau_m"]) / dt
+    if np.any(leak) or np.any(np.abs(exact) > 1e-9):
+        rows.append(
+            quantisation_row(where, "threshold leak", "mV/ms", exact, leak * unit / dt, 0.0)
+        )
     lost = np.rint(p["tau_refrac"] / dt) * dt
     if np.any(lost):
         rows.append(quantisation_row(where, "tau_refrac", "ms", lost, np.zeros_like(lost), dt))
