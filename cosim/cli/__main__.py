@@ -1,0 +1,5 @@
+"""``python -m cosim.cli``."""
+
+from cosim.cli import main
+
+main()
