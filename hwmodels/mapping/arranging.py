@@ -8,6 +8,7 @@ one half of the routers; what is small enough is then arranged within its region
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,15 @@ from hwmodels.errors import ModelError
 _ARRANGED = 256
 #: Up to so many, exchanges of two cores follow.
 _EXCHANGED = 40
+
+
+#: From columns and rows of two ends (arrays that broadcast, the last axis of length 2) to hops.
+Hops = Callable[[NDArray, NDArray], NDArray]
+
+
+def on_a_mesh(start: NDArray, end: NDArray) -> NDArray:
+    """Hops along columns and rows."""
+    return np.abs(start - end).sum(axis=-1)
 
 
 def metis() -> Any:
@@ -37,7 +47,11 @@ def metis() -> Any:
 
 
 def arrange(
-    sender: NDArray, receiver: NDArray, positions: NDArray, host: tuple[int, int]
+    sender: NDArray,
+    receiver: NDArray,
+    positions: NDArray,
+    host: tuple[int, int],
+    hops: Hops = on_a_mesh,
 ) -> NDArray[np.int64]:
     """Which core should lie at each position, which is never worse than the order they have.
 
@@ -49,6 +63,8 @@ def arrange(
         Columns and rows of the routers.
     host : tuple of int
         Where packets from off-chip enter.
+    hops : callable
+        How far two routers are apart.
     """
     cores = len(positions)
     routers = positions.astype(np.int64).reshape(-1, 2)
@@ -60,13 +76,14 @@ def arrange(
     ends = np.stack((key // (cores + 1), key % (cores + 1)))
     regions = [(np.arange(cores), np.arange(cores))]
     while max(len(members) for members, _ in regions) > _ARRANGED:
-        regions = _halved(regions, ends, packets, routers, np.array(host))
+        regions = _halved(regions, ends, packets, routers, np.array(host), hops)
     at = _spots(regions, cores)
     for members, places in regions:
-        found = _assigned(members, places, ends, packets, routers, at, np.array(host))
+        found = _assigned(members, places, ends, packets, routers, at, np.array(host), hops)
         at[members] = found
     plain = np.arange(cores)
-    if _hops(ends, packets, routers[plain], host) <= _hops(ends, packets, routers[at], host):
+    far = [_far(ends, packets, routers[way], host, hops) for way in (plain, at)]
+    if far[0] <= far[1]:
         return plain
     return np.argsort(at)
 
@@ -82,11 +99,16 @@ def _spots(regions: _Regions, cores: int) -> NDArray[np.int64]:
     return at
 
 
-def _hops(
-    ends: NDArray[np.int64], packets: NDArray[np.int64], where: NDArray, host: tuple[int, int]
+def _far(
+    ends: NDArray[np.int64],
+    packets: NDArray[np.int64],
+    where: NDArray,
+    host: tuple[int, int],
+    hops: Hops,
 ) -> int:
+    """Hops of all packets together."""
     start = np.where((ends[0] >= 0)[:, None], where[ends[0]], np.array(host))
-    return int((np.abs(start - where[ends[1]]).sum(axis=1) * packets).sum())
+    return int((hops(start, where[ends[1]]) * packets).sum())
 
 
 def _halved(
@@ -95,6 +117,7 @@ def _halved(
     packets: NDArray[np.int64],
     routers: NDArray[np.int64],
     host: NDArray[np.int64],
+    hops: Hops,
 ) -> _Regions:
     """Each region that is too large in two, along its longer side."""
     from scipy.sparse import coo_array
@@ -135,9 +158,9 @@ def _halved(
                 centre = routers[spots].mean(axis=0)
                 rest = flow[group].tocoo()
                 outside = ~np.isin(rest.col, members)
-                away = np.abs(middle[rest.col[outside]] - centre).sum(axis=1)
+                away = hops(middle[rest.col[outside]], centre)
                 cost += float(away @ rest.data[outside])
-                cost += float(from_host[group].sum() * np.abs(host - centre).sum())
+                cost += float(from_host[group].sum() * hops(host, centre))
             costs.append(cost)
         first, second = parts if costs[0] <= costs[1] else parts[::-1]
         smaller += [
@@ -156,6 +179,7 @@ def _assigned(
     routers: NDArray[np.int64],
     at: NDArray[np.int64],
     host: NDArray[np.int64],
+    hops: Hops,
 ) -> NDArray[np.int64]:
     """A position for each core of a region; those outside stay where they are."""
     from scipy.optimize import quadratic_assignment
@@ -178,7 +202,7 @@ def _assigned(
     np.add.at(flow, (np.full(len(inner), size), inner), weight.astype(float))
     centre = np.average(there, axis=0, weights=weight) if len(weight) else host.astype(float)
     spots = np.concatenate((routers[places].astype(float), [centre]))
-    distance = np.abs(spots[:, None] - spots[None]).sum(axis=2)
+    distance = hops(spots[:, None], spots[None])
     fixed = {
         "partial_match": np.array([[size, size]]),
         "rng": np.random.default_rng(0),  # unused from a given start, but asked for

@@ -8,12 +8,13 @@ already. Where a dead link is in the way, a shortest way round it is taken.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from itertools import pairwise
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 from hwmodels.errors import CapacityError
 from hwmodels.fabric.torus import (
@@ -52,6 +53,22 @@ def _vector(across: int, up: int, wrap: tuple[int, int] | None) -> tuple[int, in
             best = vector
     assert best is not None
     return best
+
+
+def hops_between(shape: Torus) -> Callable[[NDArray, NDArray], NDArray]:
+    """Fewest hops between chips by column and row, as :mod:`hwmodels.mapping.arranging` asks."""
+    across, up = shape.wrap or (0, 0)
+    shifts = {(x, y) for x in (-across, 0, across) for y in (-up, 0, up)}
+
+    def hops(start: NDArray, end: NDArray) -> NDArray:
+        delta = end - start
+        ways = []
+        for x, y in sorted(shifts):
+            right, high = delta[..., 0] + x, delta[..., 1] + y
+            ways.append(np.maximum.reduce([np.abs(right), np.abs(high), np.abs(right - high)]))
+        return np.asarray(np.minimum.reduce(ways))
+
+    return hops
 
 
 def distance(shape: Torus, source: int, target: int) -> int:

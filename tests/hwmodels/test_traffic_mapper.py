@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodels.chips.spinnaker import Spinnaker
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.errors import CapacityError, ModelError
 from hwmodels.mapping import CoreLimits, mesh_graph
 from hwmodels.mapping.arranging import arrange
 from hwmodels.mapping.sequential import place_sequentially
+from hwmodels.mapping.torus_routes import distance, hops_between
 from hwmodels.mapping.traffic import place_by_traffic, traffic
 from tests.hwmodels.networks import cells, network, random_network, source, synapses
 from tests.hwmodels.running import run, run_on
@@ -216,3 +218,33 @@ def test_a_shuffled_grid_of_cores_is_laid_out_again(side):
     assert sorted(at) == list(range(side * side))
     assert hops(at) < hops(np.arange(side * side)) / (1.5 if side == 4 else 3)
     assert hops(at) >= len(sender) - 1
+
+
+def test_spinnaker_sends_the_same_spikes_over_fewer_links():
+    order = np.random.default_rng(0).permutation(24)
+    chain = [
+        synapses(int(a), int(b), [(k, k) for k in range(4)], 0.1, 2.0, label=f"{a} to {b}")
+        for a, b in pairwise(order)
+    ]
+    net = network(
+        *(cells(4, f"c{k}", i_offset=0.4) for k in range(24)), projections=chain, dt=1.0
+    )  # fmt: skip
+    results = [
+        run_on(Spinnaker(cores_per_chip=4, mapper=mapper), net, 20.0)
+        for mapper in ("sequential", "traffic")
+    ]
+    assert sum(len(s.cell) for s in results[0].spikes) > 50
+    for ours, theirs in zip(results[0].spikes, results[1].spikes, strict=True):
+        assert np.array_equal(ours.cell, theirs.cell)
+        assert np.array_equal(ours.time_ms, theirs.time_ms)
+    sequential, traffic_aware = (result.hardware.packets["hops"].sum() for result in results)
+    assert traffic_aware < sequential / 2
+
+
+@pytest.mark.parametrize("boards", [1, 3])
+def test_hops_on_the_torus_are_those_of_its_routes(boards):
+    shape = Spinnaker(boards=boards).spec.machine()
+    rng = np.random.default_rng(0)
+    ends = rng.integers(0, shape.chips, (60, 2))
+    found = hops_between(shape)(shape.position[ends[:, 0]], shape.position[ends[:, 1]])
+    assert found.tolist() == [distance(shape, int(a), int(b)) for a, b in ends]

@@ -25,6 +25,7 @@ from hwmodels.chips.spinnaker.tables import table_sizes
 from hwmodels.chips.spinnaker.transport import SpinnakerTransport
 from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
+from hwmodels.mapping.mappers import MAPPERS
 from hwmodels.network import Network
 from hwmodels.options import choice, number, optional_number, whole_number
 from hwmodels.result import QUANTISATION, HardwareReport
@@ -49,6 +50,8 @@ class Spinnaker(Chip):
         Cores and fabric by a compiled kernel, or by the SimPy processes it equals.
     step_ms : float, optional
         Biological time of a tick; the script's own time step by default.
+    mapper : {"sequential", "traffic"}
+        Cores fill chips in their order, or those that talk to each other share one or lie near.
     time_scale_factor : float
         Wall-clock of a tick over its biological time; the toolchain's option of the same name.
     chip_seed : int
@@ -70,6 +73,7 @@ class Spinnaker(Chip):
 
     fidelity = choice(*FIDELITIES)
     step_ms = optional_number()
+    mapper = choice(*MAPPERS)
     time_scale_factor = number(1.0)
     chip_seed = whole_number(1)
     _placed: tuple[Translation, Layout] | None = None
@@ -119,7 +123,7 @@ class Spinnaker(Chip):
     def _place(self, translation: Translation) -> Layout:
         """The layout of a translation; that of the last one is kept, since two parts ask for it."""
         if self._placed is None or self._placed[0] is not translation:
-            self._placed = translation, place(translation.network, self.spec)
+            self._placed = translation, place(translation.network, self.spec, self.mapper)
         return self._placed[1]
 
     # Arithmetic and time

@@ -18,8 +18,9 @@ from hwmodels.errors import CapacityError
 from hwmodels.fabric.torus import Torus
 from hwmodels.fabric.torus_trees import Branch, Trees, flat_trees
 from hwmodels.mapping import Placement
+from hwmodels.mapping.arranging import arrange
 from hwmodels.mapping.placement import build_axons, synapse_ends
-from hwmodels.mapping.torus_routes import distance, multicast
+from hwmodels.mapping.torus_routes import distance, hops_between, multicast
 from hwmodels.network import Network
 
 Ints = NDArray[np.int64]
@@ -81,8 +82,15 @@ class Layout:
         return np.bincount(unit, words, len(self.size)).astype(np.int64)
 
 
-def place(network: Network, spec: SpinnakerSpec) -> Layout:
+def place(network: Network, spec: SpinnakerSpec, mapper: str = "sequential") -> Layout:
     """Place a network.
+
+    Parameters
+    ----------
+    network : Network
+    spec : SpinnakerSpec
+    mapper : {"sequential", "traffic"}
+        Cores to chips in their order, or those that talk to each other near to each other.
 
     Raises
     ------
@@ -108,10 +116,24 @@ def place(network: Network, spec: SpinnakerSpec) -> Layout:
         sorted(range(machine.chips), key=lambda chip: (distance(machine, 0, chip), chip))
     )
     cores = np.arange(len(size))
-    chip, port = order[cores // spec.application_cores], cores % spec.application_cores
     core_of = np.repeat(cores, size).astype(np.int32)
     source, target = synapse_ends(network)
     sender, receiver = core_of[source].astype(np.int64), core_of[target].astype(np.int64)
+    at = cores
+    if mapper == "traffic" and len(size) > 1:
+        # A packet for each cell and each core that it reaches.
+        sent = np.unique(source * len(size) + receiver)
+        places = machine.position[order[cores // spec.application_cores]]
+        at = np.argsort(
+            arrange(
+                core_of[sent // len(size)],
+                sent % len(size),
+                places,
+                host=(0, 0),
+                hops=hops_between(machine),
+            )
+        )
+    chip, port = order[at // spec.application_cores], at % spec.application_cores
     pairs = np.unique(sender * max(len(size), 1) + receiver)
     branches: list[Branch] = []
     tree_of_core = np.full(len(size), -1, dtype=np.int64)

@@ -77,7 +77,7 @@ class Answers:
         return self.rest.pop(0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(neurons=st.lists(neuron_strategy, min_size=1, max_size=4), seed=st.integers(0, 2**16))
 def test_the_reference_equals_the_recurrence_in_every_mode_and_draw(neurons, seed):
     rng, ticks = np.random.default_rng(seed), 30
@@ -124,7 +124,7 @@ def random_network(seed, n=30, stochastic=False):
     return recorded(native(n, **values), source(trains), dt=1.0, projections=projections)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(seed=st.integers(0, 2**16))
 def test_deterministic_networks_are_the_reference_bit_for_bit_on_the_chip(seed):
     network = random_network(seed)
