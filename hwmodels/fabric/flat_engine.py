@@ -208,6 +208,7 @@ class BatchedEngine:
             size=table([0]),
             # One more than there are outputs: the place behind the last is written to.
             ready=table(np.zeros(places + 1)),
+            soon=table(np.zeros(places + 1)),
             popped=table(np.zeros(places + 1)),
         )
 

@@ -176,7 +176,7 @@ def launch(shape, state, output, flit, now):  # type: ignore[no-untyped-def]
         push(lanes, state.events, room, lane, at, output << 1, 0)
 
 
-def compete(shape, state, traffic, slot, sender, n_ready):  # type: ignore[no-untyped-def]
+def compete(shape, state, traffic, slot, sender, ready, n_ready):  # type: ignore[no-untyped-def]
     """The message at the head of an injection port wants its output; counts those to look at."""
     ports, here = state.ports, traffic.senders[(sender << 3) + PORT]
     mine = here & ((1 << shape.shift) - 1)
@@ -186,7 +186,7 @@ def compete(shape, state, traffic, slot, sender, n_ready):  # type: ignore[no-un
     if doing & 1 << mine:
         return n_ready  # it was behind another one, and competes already
     doing |= 1 << mine
-    state.ready[n_ready] = record
+    ready[n_ready] = record
     ports[record + STATE] = doing if doing > MASK else doing | READY
     return n_ready + (doing <= MASK)
 
@@ -201,10 +201,10 @@ def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type:
     """
     shift, link_room, lane_room = shape.shift, shape.link_room, shape.lane_room
     across, way, places = shape.across, shape.way, shape.places
-    next_lane, inputs = shape.next_lane, shape.inputs
+    inputs = shape.inputs
     fifo, ports, lanes, events = state.fifo, state.ports, state.lanes, state.events
     heap_ps, heap_what, size = state.heap_ps, state.heap_what, state.size
-    ready, popped = state.ready, state.popped
+    ready, soon, popped, credit_ps = state.ready, state.soon, state.popped, shape.credit_ps
     senders, messages = traffic.senders, traffic.messages
     n_lanes, ports_mask, n_delivered = len(lanes) >> 2, (1 << shift) - 1, 0
     in_lane, in_link = lane_room - 1, link_room - 1
@@ -234,10 +234,10 @@ def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type:
                 following = ((lane * lane_room + (first & in_lane)) << 1) & INDEX
                 coming = now + (((events[following] >> OUTPUT_BITS) - now) & AHEAD)
             lanes[row + DUE] = coming
-            coming, lane = lanes[DUE], 0
+            coming, after = lanes[DUE], 0
             for other in range(1, n_lanes):
                 if lanes[(other << 2) + DUE] < coming:
-                    coming, lane = lanes[(other << 2) + DUE], other
+                    coming, after = lanes[(other << 2) + DUE], other
             if coming == now:
                 lanes[row + DUE] = now
                 break
@@ -272,22 +272,22 @@ def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type:
                         launch(shape, state, output, flit, now)
                         takes = (ports[head + LANES] >> ARRIVAL) & LANE
                         if lanes[(takes << 2) + DUE] < coming:
-                            coming, lane = lanes[(takes << 2) + DUE], takes
+                            coming, after = lanes[(takes << 2) + DUE], takes
                         takes = ports[head + LANES] >> FREE
                         if lanes[(takes << 2) + DUE] < coming:
-                            coming, lane = lanes[(takes << 2) + DUE], takes
+                            coming, after = lanes[(takes << 2) + DUE], takes
                     else:
                         eject(shape, state, traffic, output, number, flit, now, n_delivered)
                         n_delivered += 1
             ports[behind + ENTERED] = entered + 1
             ports[record + STATE] = IDLE
             lanes[row + FIRST] = first
-            now = coming
+            now, lane = coming, after
         alone = planned < now and (not size[0] or planned < heap_ps[0])
         now = min(now, held)
         if now >= until_ps:
             return n_delivered
-        n_ready = n_popped = 0
+        n_ready = n_popped = n_soon = 0
 
         # A message of a sender, and nothing else happens at the same time.
         if alone and (
@@ -327,7 +327,7 @@ def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type:
             n_popped = follow(shape, state, traffic, sender, now, True) != 0
 
         # What arrives at this instant.
-        for current in range(n_lanes):
+        for current in range(lane, n_lanes):  # those before it have nothing yet
             row = current << 2
             while lanes[row + DUE] == now:
                 first = lanes[row + FIRST]
@@ -371,87 +371,106 @@ def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type:
                 n_ready += mask != 0
             else:
                 slot = senders[(what << 3) + HEAD]
-                n_ready = compete(shape, state, traffic, slot, what, n_ready)
+                n_ready = compete(shape, state, traffic, slot, what, ready, n_ready)
         while upcoming < n_schedule and start_ps + (schedule[upcoming] >> bits) == now:
             slot = schedule[upcoming] & ((1 << bits) - 1)
             upcoming += 1
             if messages[(slot << 3) + INJECT] == now:  # else its sender was held up
                 sender = messages[(slot << 3) + ENDS] >> 32
-                n_ready = compete(shape, state, traffic, slot, sender, n_ready)
+                n_ready = compete(shape, state, traffic, slot, sender, ready, n_ready)
 
-        # Each output that may grant.
-        for k in range(n_ready):
-            record = ready[k] & INDEX
-            output = record >> 3
-            direction = output & ports_mask
-            number = ports[record + GRANTED]
-            if number == ports[record + SURE] and not count(shape, state, output, number, now):
-                wait(shape, state, output, number)
-                continue
-            ports[record + GRANTED] = number + 1
+        more = True
+        while more:
+            # Each output that may grant.
+            for k in range(n_ready):
+                record = ready[k] & INDEX
+                output = record >> 3
+                direction = output & ports_mask
+                number = ports[record + GRANTED]
+                if number == ports[record + SURE] and not count(shape, state, output, number, now):
+                    wait(shape, state, output, number)
+                    continue
+                ports[record + GRANTED] = number + 1
 
-            # Round robin: the first input at or after the pointer, or else the first.
-            mask, pointer = ports[record + STATE] & MASK, ports[record + POINTER]
-            beyond = (mask >> pointer) << pointer
-            bit = beyond & -beyond if beyond else mask & -mask
-            mine = places[((bit * SPREAD) & INDEX) >> 27]
-            ports[record + POINTER] = mine + 1 if mine + 1 < inputs else 0
-            mask ^= bit
+                # Round robin: the first input at or after the pointer, or else the first.
+                mask, pointer = ports[record + STATE] & MASK, ports[record + POINTER]
+                beyond = (mask >> pointer) << pointer
+                bit = beyond & -beyond if beyond else mask & -mask
+                mine = places[((bit * SPREAD) & INDEX) >> 27]
+                ports[record + POINTER] = mine + 1 if mine + 1 < inputs else 0
+                mask ^= bit
 
-            # The packet leaves its FIFO, and the head behind it competes from the next ps on.
-            here = (output - direction + mine) & INDEX
-            source = here << 3
-            left = ports[source + LEFT]
-            place = (here * link_room + (left & in_link)) & INDEX
-            ports[source + LEFT] = left + 1
-            popped[n_popped] = here
-            if mine < 4:
-                flit = fifo[place]
-                fifo[place] = now
-                n_popped += ports[source + ENTERED] > left + 1
-                if ports[source + AWAITED]:
-                    ports[source + AWAITED] = 0
-                    upstream = (here + across[mine]) & INDEX
-                    at = (upstream << 3) + STATE
-                    ports[at] = STUCK | ports[at] & MASK
-                    at = now + shape.credit_ps
-                    push(lanes, events, lane_room, shape.credit_lane, at, upstream << 1, 0)
-            else:
-                fifo[place] = now
-                sender = shape.sender[here] & INDEX
-                flit = messages[(senders[(sender << 3) + HEAD] << 3) + FLIT]
-                n_popped += follow(shape, state, traffic, sender, now, n_schedule > 0)
-
-            if direction < 4:
-                ports[record + STATE] = BUSY | mask
-                launch(shape, state, output, flit, now)
-            else:
-                eject(shape, state, traffic, output, number, flit, now, n_delivered)
-                n_delivered += 1
-                if mask:
-                    ports[record + STATE] = READY | mask
-                    push(lanes, events, lane_room, next_lane, now + 1, output << 1, 0)
+                # The packet leaves its FIFO, and the head behind it competes from the next ps on.
+                here = (output - direction + mine) & INDEX
+                source = here << 3
+                left = ports[source + LEFT]
+                place = (here * link_room + (left & in_link)) & INDEX
+                ports[source + LEFT] = left + 1
+                popped[n_popped] = here
+                if mine < 4:
+                    flit = fifo[place]
+                    fifo[place] = now
+                    n_popped += ports[source + ENTERED] > left + 1
+                    if ports[source + AWAITED]:
+                        ports[source + AWAITED] = 0
+                        upstream = (here + across[mine]) & INDEX
+                        waiting = (upstream << 3) & INDEX
+                        if credit_ps == 1:
+                            ports[waiting + STATE] = READY | ports[waiting + STATE] & MASK
+                            soon[n_soon] = waiting
+                            n_soon += 1
+                        else:
+                            ports[waiting + STATE] = STUCK | ports[waiting + STATE] & MASK
+                            at = now + credit_ps
+                            push(lanes, events, lane_room, shape.credit_lane, at, upstream << 1, 0)
                 else:
-                    ports[record + STATE] = IDLE
+                    fifo[place] = now
+                    sender = shape.sender[here] & INDEX
+                    flit = messages[(senders[(sender << 3) + HEAD] << 3) + FLIT]
+                    n_popped += follow(shape, state, traffic, sender, now, n_schedule > 0)
 
-        # New heads; nothing looks at them before the next picosecond.
-        for k in range(n_popped):
-            here = popped[k] & INDEX
-            mine = here & ports_mask
-            if mine < 4:
-                left = ports[(here << 3) + LEFT]
-                flit = fifo[(here * link_room + (left & in_link)) & INDEX]
-            else:
-                slot = senders[((shape.sender[here] << 3) & INDEX) + HEAD]
-                flit = messages[((slot << 3) & INDEX) + FLIT]
-            output = (here - mine + wanted(way, flit)) & INDEX
-            record = output << 3
-            doing = ports[record + STATE] | 1 << mine
-            if doing > MASK:
-                ports[record + STATE] = doing
-            else:
-                ports[record + STATE] = doing | READY
-                push(lanes, events, lane_room, next_lane, now + 1, output << 1, 0)
+                if direction < 4:
+                    ports[record + STATE] = BUSY | mask
+                    launch(shape, state, output, flit, now)
+                else:
+                    eject(shape, state, traffic, output, number, flit, now, n_delivered)
+                    n_delivered += 1
+                    if mask:
+                        ports[record + STATE] = READY | mask
+                        soon[n_soon] = record
+                        n_soon += 1
+                    else:
+                        ports[record + STATE] = IDLE
+
+            # New heads; nothing looks at them before the next picosecond.
+            for k in range(n_popped):
+                here = popped[k] & INDEX
+                mine = here & ports_mask
+                if mine < 4:
+                    left = ports[(here << 3) + LEFT]
+                    flit = fifo[(here * link_room + (left & in_link)) & INDEX]
+                else:
+                    slot = senders[((shape.sender[here] << 3) & INDEX) + HEAD]
+                    flit = messages[((slot << 3) & INDEX) + FLIT]
+                record = ((here - mine + wanted(way, flit)) << 3) & INDEX
+                doing = ports[record + STATE] | 1 << mine
+                soon[n_soon] = record
+                n_soon += doing <= MASK
+                ports[record + STATE] = doing if doing > MASK else doing | READY
+
+            # The next picosecond, at once if nothing else happens then.
+            coming = heap_ps[0] if size[0] else FAR
+            if upcoming < n_schedule:
+                coming = min(coming, start_ps + (schedule[upcoming] >> bits))
+            for other in range(n_lanes):
+                coming = min(coming, lanes[(other << 2) + DUE])
+            now += 1
+            more = n_soon > 0 and now < coming and now < until_ps
+            if more:
+                ready, soon = soon, ready
+                n_ready, n_popped, n_soon = n_soon, 0, 0
+        for k in range(n_soon):
+            push(lanes, events, lane_room, shape.next_lane, now, (soon[k] >> 3) << 1, 0)
 
 
 def carry(  # type: ignore[no-untyped-def]

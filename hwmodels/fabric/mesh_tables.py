@@ -118,6 +118,7 @@ class State(NamedTuple):
     heap_what: Any
     size: Any
     ready: Any
+    soon: Any
     popped: Any
 
 
