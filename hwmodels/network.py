@@ -98,6 +98,10 @@ class Population:
         """Whether the spikes of this population are given rather than computed."""
         return self.celltype in SOURCE_CELL_TYPES
 
+    def changed_since(self, before: Population) -> list[str]:
+        """Parameters that have other arrays than before, which were equal if they are the same."""
+        return [k for k, v in self.parameters.items() if before.parameters[k] is not v]
+
 
 @dataclass(frozen=True, eq=False)
 class SynapseDynamics:

@@ -327,11 +327,7 @@ class LoihiNeurons:
                 continue
             # The offset current is part of the bias, which is set anew; all others are in the
             # scale that state and weights already have.
-            changed = [
-                name
-                for name, values in new.parameters.items()
-                if old.parameters[name] is not values and name != "i_offset"
-            ]
+            changed = [name for name in new.changed_since(old) if name != "i_offset"]
             if changed:
                 raise UnsupportedError(
                     f"population {new.label!r}: {', '.join(changed)} cannot be changed between "

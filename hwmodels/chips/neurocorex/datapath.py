@@ -30,6 +30,7 @@ from hwmodels.currents import CurrentSchedule
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network
 from hwmodels.quantisation import wrapped
+from hwmodels.recorder import only_recorded
 
 #: When a neuron spiked that never did.
 _NEVER = -(1 << 40)
@@ -59,8 +60,8 @@ class NeurocorexNeurons:
         self._sums = np.zeros((2, n), dtype=np.int64)
         self._events = False
         self._spikes_before = np.zeros(n, dtype=bool)
+        only_recorded(network, ("v",), "NeuroCoreX, where weights of both signs are one current")
         for index in board:
-            self._check_recordings(index)
             self._set_potential(index, network.populations[index].initial_values.get("v"))
         self._weights = [m.copy() for m in board.mantissas]
         self._stdp = Stdp(spec, board, network, self._weights, self._place)
@@ -71,16 +72,6 @@ class NeurocorexNeurons:
     def _joined(self, name: str) -> NDArray:
         parts = [getattr(scale, name) for scale in self._board.values()]
         return np.concatenate(parts or [np.empty(0, dtype=np.int64)])
-
-    def _check_recordings(self, index: int) -> None:
-        for recording in self._network.recordings:
-            if recording.population == index and recording.variable not in ("spikes", "v"):
-                label = self._network.populations[index].label
-                raise UnsupportedError(
-                    f"population {label!r}: {recording.variable!r} cannot be recorded on "
-                    "NeuroCoreX, where weights of both signs add to one current; record v, or run "
-                    "with neurons=exact"
-                )
 
     def _here(self, index: int) -> slice:
         first = int(self._network.offsets[index])
@@ -168,11 +159,7 @@ class NeurocorexNeurons:
         before, self._network = self._network, network
         for index in self._board:
             old, new = before.populations[index], network.populations[index]
-            changed = [
-                name
-                for name, values in new.parameters.items()
-                if old.parameters[name] is not values and name != "i_offset"
-            ]
+            changed = [name for name in new.changed_since(old) if name != "i_offset"]
             if changed:
                 raise UnsupportedError(
                     f"population {new.label!r}: {', '.join(changed)} cannot be changed between "

@@ -5,6 +5,7 @@ TOML files of the parameter sets), :mod:`~hwmodels.chips.truenorth.arithmetic` (
 step), :mod:`~hwmodels.chips.truenorth.cores` (crossbars),
 :mod:`~hwmodels.chips.truenorth.scheduler`, :mod:`~hwmodels.chips.truenorth.transport` (packets,
 time, energy). Then how a network gets there: :mod:`~hwmodels.chips.truenorth.formats` (cells),
+:mod:`~hwmodels.chips.truenorth.native` (the chip's own neuron, register by register),
 :mod:`~hwmodels.chips.truenorth.weights` (four values a neuron),
 :mod:`~hwmodels.chips.truenorth.merging` (fan-in), :mod:`~hwmodels.chips.truenorth.layout` and
 :mod:`~hwmodels.chips.truenorth.placing` (cores, axons, relays),

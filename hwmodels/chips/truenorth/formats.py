@@ -21,7 +21,7 @@ largest value of the chip; the number is the one that rounds leak, threshold and
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -287,23 +287,6 @@ def with_values(scale: Scale, values: NDArray[np.int64]) -> Scale:
     table = scale.table.copy()
     table[:, : values.shape[1]] = values
     return replace(scale, table=table)
-
-
-def check_recordings(network: Network, formats: Sequence[int]) -> None:
-    """Refuse what the chip's neurons do not have.
-
-    Raises
-    ------
-    UnsupportedError
-        For a recording of anything but spikes and v.
-    """
-    for recording in network.recordings:
-        if recording.population in formats and recording.variable not in ("spikes", "v"):
-            label = network.populations[recording.population].label
-            raise UnsupportedError(
-                f"population {label!r}: {recording.variable!r} cannot be recorded on TrueNorth, "
-                f"whose only state is the potential; record v, or {_EXACT}"
-            )
 
 
 def check_currents(network: Network) -> None:

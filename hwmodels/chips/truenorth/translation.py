@@ -13,7 +13,6 @@ from hwmodels.chips.truenorth import arithmetic as a
 from hwmodels.chips.truenorth.configuration import Configuration, Settings
 from hwmodels.chips.truenorth.formats import (
     check_currents,
-    check_recordings,
     native_obstacle,
     native_scale,
     parameter_rows,
@@ -28,6 +27,7 @@ from hwmodels.chips.truenorth.weights import NO_BIT, Pairs, gather_pairs, popula
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network, Projection
 from hwmodels.quantisation import quantisation_row, weight_unit
+from hwmodels.recorder import only_recorded
 from hwmodels.result import QUANTISATION
 
 
@@ -114,8 +114,7 @@ def _choose_units(network: Network, settings: Settings, configuration: Configura
     np.maximum.at(largest, pairs.target, np.abs(pairs.weight))
     configuration.unit = np.maximum(largest, 1e-300) / spec.value_max
     if settings.own:
-        computed = [k for k, p in enumerate(network.populations) if not p.is_source]
-        check_recordings(network, computed)
+        only_recorded(network, ("v",), "TrueNorth's neurons, whose only state is the potential")
         check_currents(network)
     for index, population in enumerate(network.populations):
         own = slice(int(network.offsets[index]), int(network.offsets[index + 1]))
@@ -235,9 +234,9 @@ def _coarse(
     cell = configuration.pairs.target[pair]
     gain = np.ones(len(pair))
     if native_obstacle(target) is None:
-        gain = np.abs(receptor_gain(target)[projection.receptor][projection.target])
-        gain[gain == 0] = 1.0  # a value of zero
-    step = float((configuration.unit[cell] / gain).max(initial=0.0))
+        gain = receptor_gain(target)[projection.receptor][projection.target]
+    own = target.celltype == CELLTYPE
+    step = 1.0 if own else float((configuration.unit[cell] / gain).max(initial=0.0))
     unit = weight_unit(target.celltype)
     row = quantisation_row(projection.label, "weight", unit, projection.weight, weight, step)
     return replace(projection, weight=weight), row
