@@ -115,6 +115,11 @@ def finish(figure: Figure, title: str, caption: str, wide: bool = False) -> Pict
     )
 
 
+def short(name: str) -> str:
+    """The name of an engine for a legend: without its options where these make it long."""
+    return name if len(name) <= 24 else f"{name.split(':')[0]}:..."
+
+
 def load_map(name: str) -> Colormap:
     """Cut off the light end of a colour map, which would vanish on white."""
     import matplotlib

@@ -100,10 +100,11 @@ def energy(metrics: HardwareMetrics) -> Picture | None:
 
 
 def step_times(hardware: HardwareReport, metrics: HardwareMetrics) -> Picture | None:
-    """Draw the hardware time of each step over biological time."""
+    """Draw the hardware time of each step over biological time; nothing where all are alike."""
     steps_ps = computed_steps_ps(hardware)
     steps = len(steps_ps)
-    if not steps_ps.any():
+    # Times are whole picoseconds, so steps of 2.5 are 2 and 3.
+    if not steps_ps.any() or np.ptp(steps_ps) <= 1:
         return None
     figure, axes = drawing.new_figure(True, 2.3)
     values, unit = _scaled(steps_ps * 1e-12, "s")
@@ -140,7 +141,8 @@ def mesh(hardware: HardwareReport, metrics: HardwareMetrics) -> Picture | None:
     if not len(links) and not len(cores):
         return None
     columns, rows = (max(1, int(n)) for n in hardware.mesh)
-    height = float(np.clip(8.3 * rows / columns, 2.2, 8.0)) + 0.4
+    # A few routers need no whole page.
+    height = float(np.clip(8.3 * rows / columns, 2.2, min(8.0, 0.9 + 1.3 * rows))) + 0.4
     figure, axes = drawing.new_figure(True, height)
     cores_said = _draw_routers(figure, axes, hardware, columns, rows)
     links_said = _draw_links(figure, axes, hardware, metrics, columns, rows)

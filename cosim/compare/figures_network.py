@@ -49,7 +49,7 @@ def raster(comparison: Comparison) -> Picture | None:
     handles = [
         _tick(drawing.BOTH, "both"),
         _tick(drawing.REFERENCE, f"{comparison.reference_name} only"),
-        _tick(drawing.CANDIDATE, f"{comparison.name} only"),
+        _tick(drawing.CANDIDATE, f"{drawing.short(comparison.name)} only"),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=3)
     caption = (
@@ -115,7 +115,7 @@ def shifts(comparison: Comparison) -> Picture | None:
     )
     axes.set_yscale("symlog", linthresh=10)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel(f"{comparison.name} minus {comparison.reference_name} (ms)")
+    axes.set_xlabel(f"{drawing.short(comparison.name)} minus {comparison.reference_name} (ms)")
     axes.set_ylabel("matched spikes")
     total = comparison.total
     caption = (
@@ -141,7 +141,7 @@ def intervals(comparison: Comparison) -> Picture | None:
     edges = np.geomspace(low * 0.95, high * 1.05, 40)
     for values, colour, line, name in (
         (runs[0], drawing.REFERENCE, "-", comparison.reference_name),
-        (runs[1], drawing.CANDIDATE, "--", comparison.name),
+        (runs[1], drawing.CANDIDATE, "--", drawing.short(comparison.name)),
     ):
         axes.stairs(np.histogram(values, edges)[0], edges, color=colour, ls=line, label=name)
     axes.set_xscale("log")
@@ -267,7 +267,7 @@ def _name_runs(figure: Any, comparison: Comparison) -> None:
 
     handles = [
         Line2D([], [], color=drawing.REFERENCE, label=comparison.reference_name),
-        Line2D([], [], color=drawing.CANDIDATE, ls="--", label=comparison.name),
+        Line2D([], [], color=drawing.CANDIDATE, ls="--", label=drawing.short(comparison.name)),
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=2)
 

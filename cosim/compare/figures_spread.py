@@ -10,7 +10,8 @@ import numpy as np
 
 from cosim.compare import drawing
 from cosim.compare.drawing import Picture
-from cosim.compare.spread import Spread
+from cosim.compare.quantities import prefixed, si
+from cosim.compare.spread import Spread, SpreadRow
 
 #: More rows make a figure that nobody reads.
 MAX_ROWS = 8
@@ -25,7 +26,7 @@ def spread_pictures(spread: Spread) -> list[Picture]:
         True, 0.5 + 0.55 * len(rows), nrows=len(rows), squeeze=False
     )
     for axes, row in zip(panels[:, 0], rows, strict=True):
-        scale = 100.0 if row.share else 1.0
+        scale, unit = _scale(row)
         values = scale * np.array([v for v in row.values if v is not None])
         mean, sd = scale * float(row.mean or 0.0), scale * float(row.sd or 0.0)
         axes.axvspan(mean - sd, mean + sd, color=drawing.CANDIDATE, alpha=0.15, lw=0)
@@ -33,7 +34,7 @@ def spread_pictures(spread: Spread) -> list[Picture]:
         if row.reference is not None:
             axes.axvline(scale * row.reference, color=drawing.REFERENCE)
         axes.plot(values, np.zeros(len(values)), "o", ms=5, color=drawing.CANDIDATE, alpha=0.6)
-        axes.set_yticks([0], [row.figure + (" (%)" if row.share else "")])
+        axes.set_yticks([0], [row.figure + (f" ({unit})" if unit else "")])
         axes.tick_params(axis="y", length=0)
         axes.set_ylim(-1, 1)
     return [
@@ -45,3 +46,14 @@ def spread_pictures(spread: Spread) -> list[Picture]:
             wide=True,
         )
     ]
+
+
+def _scale(row: SpreadRow) -> tuple[float, str]:
+    """By what values are multiplied to be drawn, and in which unit."""
+    if row.unit == "1":
+        return 100.0, "%"
+    if not row.unit or not row.mean:
+        return 1.0, row.unit
+    # The prefix is that with which the mean is written.
+    unit = si(row.mean, row.unit).split(" ")[1]
+    return 1 / prefixed(unit.removesuffix(row.unit)), unit

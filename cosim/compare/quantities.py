@@ -54,6 +54,11 @@ def si(value: float | None, unit: str) -> str:
     return f"{number(rounded / 10.0**exponent)} {_PREFIXES[exponent]}{unit}"
 
 
+def prefixed(prefix: str) -> float:
+    """What an SI prefix stands for: ``prefixed("µ")`` is ``1e-6``."""
+    return 10.0 ** next(exponent for exponent, name in _PREFIXES.items() if name == prefix)
+
+
 def count(value: int | None) -> str:
     """All digits, in groups of three."""
     return NOTHING if value is None else f"{value:,d}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from cosim.compare import drawing, quantities, wording
 from cosim.compare.attribution import Attribution
@@ -140,6 +141,11 @@ def _run(name: str, result: Any) -> str:
     )
 
 
+def _breakable(name: str) -> Markup:
+    """The name of an engine that may be broken before each of its options."""
+    return Markup("<wbr>:").join(name.split(":"))
+
+
 @cache
 def environment() -> Environment:
     """Templates of all reports, with the filters they use."""
@@ -152,6 +158,8 @@ def environment() -> Environment:
     )
     environment.filters |= {
         "number": quantities.number,
+        "breakable": _breakable,
+        "short": drawing.short,
         "count": quantities.count,
         "percent": quantities.percent,
         "ms": quantities.ms,

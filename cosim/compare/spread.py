@@ -27,8 +27,9 @@ class SpreadRow:
         On how many chips the figure is defined; the others are left out of it.
     reference, mean, sd, smallest, largest : float or None
         ``sd`` is that of a sample (n - 1); None for a single chip.
-    share : bool
-        Whether it is a share, to be read as per cent.
+    unit : str
+        SI unit without a prefix where values are of any size (``"J"``); ``"1"`` for a share, to be
+        read as per cent; else empty, and the figure names it.
     values : tuple of float or None
         Of each chip, in the order of their numbers.
     """
@@ -40,7 +41,7 @@ class SpreadRow:
     sd: float | None
     smallest: float | None
     largest: float | None
-    share: bool
+    unit: str
     values: tuple[float | None, ...]
 
 
@@ -77,8 +78,8 @@ class Spread:
             raise ValueError("a spread needs at least one chip")
         tables = [_figures(comparison) for comparison in comparisons]
         rows = tuple(
-            _row(name, reference, [table[name][1] for table in tables], share)
-            for name, (reference, _, share) in tables[0].items()
+            _row(name, reference, [table[name][1] for table in tables], unit)
+            for name, (reference, _, unit) in tables[0].items()
         )
         return cls(
             chips=len(comparisons),
@@ -99,35 +100,40 @@ class Spread:
         }
 
 
-def _figures(comparison: Comparison) -> dict[str, tuple[float | None, float | None, bool]]:
-    """By name: the reference's own value if it has one, the candidate's, and whether a share."""
-    figures: dict[str, tuple[float | None, float | None, bool]] = {
-        f"task: {t.name}": (t.reference, t.candidate, False) for t in comparison.task
+def _figures(comparison: Comparison) -> dict[str, tuple[float | None, float | None, str]]:
+    """By name: the reference's own value if it has one, the candidate's, and the unit."""
+    figures: dict[str, tuple[float | None, float | None, str]] = {
+        f"task: {t.name}": (t.reference, t.candidate, "") for t in comparison.task
     }
     computed = [p for p in comparison.populations if p.recorded and not p.source]
     for p in computed:
-        figures[f"rate of {p.label} (Hz)"] = p.reference_rate_Hz, p.candidate_rate_Hz, False
+        figures[f"rate of {p.label} (Hz)"] = p.reference_rate_Hz, p.candidate_rate_Hz, ""
     total, hardware = comparison.total, comparison.hardware
     figures |= {
-        "rate change": (None, total.rate_relative_error, True),
-        f"within {comparison.coincidence_ms:g} ms": (None, total.coincident_share, True),
-        "missed": (None, total.missed, False),
-        "extra": (None, total.extra, False),
-        "|shift|, mean (ms)": (None, total.shift_abs_mean_ms, False),
+        "rate change": (None, total.rate_relative_error, "1"),
+        f"within {comparison.coincidence_ms:g} ms": (None, total.coincident_share, "1"),
+        "missed": (None, total.missed, ""),
+        "extra": (None, total.extra, ""),
+        "|shift|, mean (ms)": (None, total.shift_abs_mean_ms, ""),
     }
     if hardware is not None:
-        figures["energy (uJ)"] = None, hardware.energy_uJ, False
+        figures["energy"] = None, _scaled(hardware.energy_uJ, 1e-6), "J"
         if hardware.transport is not None:
-            figures["latency, median (ns)"] = None, hardware.transport.latency_median_ns, False
+            latency_ns = hardware.transport.latency_median_ns
+            figures["latency, median"] = None, _scaled(latency_ns, 1e-9), "s"
     return figures
 
 
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
 def _row(
-    name: str, reference: float | None, values: Sequence[float | None], share: bool
+    name: str, reference: float | None, values: Sequence[float | None], unit: str
 ) -> SpreadRow:
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if not len(known):
-        return SpreadRow(name, 0, reference, None, None, None, None, share, tuple(values))
+        return SpreadRow(name, 0, reference, None, None, None, None, unit, tuple(values))
     return SpreadRow(
         figure=name,
         defined=len(known),
@@ -136,6 +142,6 @@ def _row(
         sd=float(known.std(ddof=1)) if len(known) > 1 else None,
         smallest=float(known.min()),
         largest=float(known.max()),
-        share=share,
+        unit=unit,
         values=tuple(values),
     )

@@ -260,8 +260,8 @@ def spread_sentence(spread: Spread) -> str:
 def spread_cells(row: SpreadRow) -> list[str]:
     """One table row: reference, mean, standard deviation, smallest, largest."""
     values = (row.reference, row.mean, row.sd, row.smallest, row.largest)
-    if not row.share:
-        return [number(value) for value in values]
+    if row.unit != "1":
+        return [si(value, row.unit) if row.unit else number(value) for value in values]
     return [percent(value, signed=i in (1, 3, 4) and "change" in row.figure)
             for i, value in enumerate(values)]  # fmt: skip
 
