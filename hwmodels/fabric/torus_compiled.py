@@ -51,7 +51,7 @@ class CompiledTorus:
         self.shape, self.trees = shape, trees
         self._ports = ports
         self._machine = machine(shape, timing, trees, ports)
-        self._carry = compiled(carry, *CARRY_PARTS) if can_compile() else carry
+        self._carry = compiled(carry, *CARRY_PARTS, allocates=False) if can_compile() else carry
         #: Tree, launch and successor of each packet.
         self._pool = np.empty((0, 3), dtype=np.int64)
         chip, link = self._machine.chip, self._machine.link

@@ -123,7 +123,9 @@ class Machine:
         self.trace_of = np.full(cells, -1, dtype=np.int64)
         self.trace = np.zeros((0, 0, 4), dtype=np.int64)
         self.now_ps = 0
-        self._simulate = compiled(simulate, *SIMULATE_PARTS) if can_compile() else simulate
+        self._simulate = (
+            compiled(simulate, *SIMULATE_PARTS, allocates=False) if can_compile() else simulate
+        )
 
     def _units(self, network: Network) -> Ints:
         layout, spec = self.layout, self.spec
