@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodels.chips.dynapse import Dynapse
 from hwmodels.chips.spinnaker import Spinnaker
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.errors import CapacityError, ModelError
@@ -248,3 +249,29 @@ def test_hops_on_the_torus_are_those_of_its_routes(boards):
     ends = rng.integers(0, shape.chips, (60, 2))
     found = hops_between(shape)(shape.position[ends[:, 0]], shape.position[ends[:, 1]])
     assert found.tolist() == [distance(shape, int(a), int(b)) for a, b in ends]
+
+
+def test_dynapse_keeps_communities_on_their_cores_and_chips():
+    """Eight communities of 32 in any order, on cores of 32, in pairs that also talk."""
+    order = np.random.default_rng(2).permutation(256)
+    pairs = [
+        (order[a], order[b])
+        for a in range(256)
+        for b in range(256)
+        if a // 32 == b // 32 and 0 < (b - a) % 32 <= 6
+    ]
+    pairs += [(order[a], order[(a + 32) % 64 + a // 64 * 64]) for a in range(256)]
+    net = network(cells(256), projections=[synapses(0, 0, np.array(pairs), 0.01, n_pre=256)])
+    found = {}
+    for mapper in ("sequential", "traffic"):
+        chip = Dynapse(neurons_per_core=32, columns=2, rows=2, overflow="truncate", mapper=mapper)
+        layout = chip.translate(net).formats.layout
+        assert layout.cores == 8
+        assert np.array_equal(np.bincount(layout.core), np.full(8, 32))
+        assert len(np.unique(layout.neuron(chip.spec))) == 256
+        on = layout.core[np.array(pairs)]
+        found[mapper] = np.mean(on[:, 0] != on[:, 1]), np.mean(on[:, 0] // 4 != on[:, 1] // 4)
+    assert found["sequential"][0] > 0.8
+    # Not quite a seventh, since groups of METIS are only nearly equal.
+    assert found["traffic"][0] < 0.35
+    assert found["traffic"][1] < found["sequential"][1] / 3

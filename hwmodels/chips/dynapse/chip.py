@@ -22,6 +22,7 @@ from hwmodels.errors import ModelError
 from hwmodels.fabric.multicore import FIDELITIES
 from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
+from hwmodels.mapping.mappers import MAPPERS
 from hwmodels.mapping.placement import build_axons
 from hwmodels.network import Network
 from hwmodels.options import choice, whole_number
@@ -50,6 +51,8 @@ class Dynapse(Chip):
         Cells of different parameters on cores of their own, or the mean of each population.
     monitoring : {"no", "yes"}
         Whether one routing word of each neuron serves the monitor.
+    mapper : {"sequential", "traffic"}
+        Cells fill cores in their order, or cores and chips hold what talks together.
     chip_seed : int
         Which chip out of all alike: mismatch and faults are drawn from it.
     cam_profile : {"even", "orange", "red", "green"}
@@ -78,6 +81,7 @@ class Dynapse(Chip):
     overflow = choice("refuse", "truncate")
     sharing = choice("strict", "mean")
     monitoring = choice("no", "yes")
+    mapper = choice(*MAPPERS)
     chip_seed = whole_number(1)
     cam_profile = choice("even", *fault_profiles())
     avoid_faults = choice("yes", "no")
@@ -99,6 +103,7 @@ class Dynapse(Chip):
             seed=self.chip_seed,
             profile=fault_profiles().get(self.cam_profile),
             avoid_faults=self.avoid_faults == "yes",
+            mapper=self.mapper,
         )
 
     def translate(self, network: Network, since: Translation | None = None) -> Translation:

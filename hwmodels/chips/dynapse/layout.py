@@ -3,7 +3,9 @@
 A core has one set of biases, so its cells share all parameters; only the leak is chosen by each
 neuron among a few. Cells are sorted by their parameters and fill cores in this order; two leaks
 share a core only where cores would not suffice otherwise, since all else that follows from the
-leak (gain, constant current) is then the first one's.
+leak (gain, constant current) is then the first one's. With ``mapper=traffic`` cells that are alike
+in this come in an order that keeps together what talks, and cores that talk share a chip or lie on
+near ones.
 """
 
 from __future__ import annotations
@@ -17,6 +19,9 @@ from numpy.typing import NDArray
 from hwmodels.chips.dynapse.silicon import NATIVE
 from hwmodels.chips.dynapse.spec import DynapseSpec
 from hwmodels.errors import CapacityError
+from hwmodels.mapping.arranging import arrange
+from hwmodels.mapping.placement import synapse_ends
+from hwmodels.mapping.traffic import partition
 from hwmodels.network import Network
 
 
@@ -43,7 +48,9 @@ class Layout:
         return self.core.astype(np.int64) * spec.neurons_per_core + self.slot
 
 
-def lay_out(network: Network, spec: DynapseSpec, shared: bool) -> Layout:
+def lay_out(
+    network: Network, spec: DynapseSpec, shared: bool, mapper: str = "sequential"
+) -> Layout:
     """Fill cores with cells of equal parameters.
 
     Parameters
@@ -52,6 +59,7 @@ def lay_out(network: Network, spec: DynapseSpec, shared: bool) -> Layout:
     spec : DynapseSpec
     shared : bool
         Whether the cells of a core share parameters; if not, only their cell type.
+    mapper : {"sequential", "traffic"}
 
     Raises
     ------
@@ -69,7 +77,8 @@ def lay_out(network: Network, spec: DynapseSpec, shared: bool) -> Layout:
             f"first one too many is {cell_name(network, int(beyond))}; use fewer neurons or more "
             f"chips (columns=, rows=; at most {spec.hops_max + 1} of each can reach one another)"
         )
-    order = placed[np.lexsort((placed, leak[placed], profile[placed]))]
+    together = _communities(network, placed, spec) if mapper == "traffic" else placed
+    order = placed[np.lexsort((placed, together, leak[placed], profile[placed]))]
     for leaks in range(1, spec.leaks_per_core + 1):
         core = _fill(profile[order], leak[order], spec.neurons_per_core, leaks)
         used = int(core.max(initial=-1)) + 1
@@ -86,7 +95,34 @@ def lay_out(network: Network, spec: DynapseSpec, shared: bool) -> Layout:
     layout = Layout(np.full(n_cells, -1, dtype=np.int32), np.zeros(n_cells, dtype=np.int32), used)
     layout.core[order] = core
     layout.slot[order] = np.arange(len(order)) - np.searchsorted(core, core)
+    if mapper == "traffic" and used > 1:
+        layout.core[order] = _near(network, layout, spec)[core]
     return layout
+
+
+def _communities(
+    network: Network, placed: NDArray[np.int64], spec: DynapseSpec
+) -> NDArray[np.int64]:
+    """Number of the group of each placed cell: of a core's size, and with few others to talk to."""
+    groups = -(-len(placed) // spec.neurons_per_core)
+    if not 1 < groups <= len(placed) // 2:
+        return placed
+    units = np.zeros(int(network.offsets[-1]), dtype=np.int64)
+    units[placed] = 1
+    return partition(network, units, groups, spec.neurons_per_core)[placed]
+
+
+def _near(network: Network, layout: Layout, spec: DynapseSpec) -> NDArray[np.int64]:
+    """Where each core goes among those in use, for the fewest hops between chips."""
+    source, target = synapse_ends(network)
+    core = layout.core.astype(np.int64)
+    # A packet for each cell and each core that it reaches.
+    sent = np.unique(source * layout.cores + core[target])
+    chip = np.arange(layout.cores) // spec.cores_per_chip
+    places = np.stack(np.divmod(chip, spec.rows), axis=1)
+    host = (spec.host_column, spec.host_row)
+    to = sent % layout.cores
+    return np.argsort(arrange(core[sent // layout.cores], to, places, host))
 
 
 def _fill(

@@ -73,6 +73,7 @@ class Settings:
     seed: int
     profile: FaultProfile | None
     avoid_faults: bool
+    mapper: str
 
     @property
     def avoids(self) -> bool:
@@ -150,7 +151,7 @@ def translate(network: Network, settings: Settings) -> Translation:
     if "fan_in" in effects:
         dropped = limit_fan_in(network, synapses, spec, settings.truncate)
         accounts.count("synapses dropped for lack of CAM words", dropped)
-    layout = lay_out(network, spec, "shared_biases" in effects)
+    layout = lay_out(network, spec, "shared_biases" in effects, settings.mapper)
     if "fan_out" in effects:
         words = spec.sram_words - (spec.monitor_words if settings.monitored else 0)
         dropped = limit_fan_out(network, synapses, layout, spec, words, settings.truncate)
