@@ -145,6 +145,7 @@ class _Filling:
         self.order = np.flatnonzero(units_of > 0) if order is None else order
         ends = [] if breaks is None else [*breaks]
         self._breaks = np.array([*ends, len(self.order)], dtype=np.int64)
+        self._held = 0
         self._units = units_of[self.order]
         self._profiles = profile_of[self.order]
         place = np.full(int(network.offsets[-1]), -1)
@@ -152,7 +153,9 @@ class _Filling:
         sources, targets = synapse_ends(network)
         by_target = np.argsort(place[targets], kind="stable")
         self._place = place[targets][by_target]
-        self._source = sources[by_target]
+        # Two bytes are sorted digit by digit, which is several times as fast.
+        small = len(place) <= 1 << 16
+        self._source = sources[by_target].astype(np.uint16 if small else np.int64)
         self._synapse = by_target
         self._start = np.searchsorted(self._place, np.arange(len(self.order) + 1))
 
@@ -181,12 +184,18 @@ class _Filling:
         if high > first and self._exceeded(first, high) is None:
             return high
         low = first
+        # Cores of a network are filled alike, so the next one is sought from the last one's size.
+        likely, step = first + self._held, 1
         while high - low > 1:
             middle = (low + high) // 2
+            if low < likely < high and not self._limits.inputs_shared:
+                middle = likely
             if self._exceeded(first, middle) is None:
-                low = middle
+                low, likely = middle, middle + step
             else:
-                high = middle
+                high, likely = middle, middle - step
+            step *= 2
+        self._held = low - first
         if low == first:
             raise CapacityError(
                 f"{self.name(self.order[first])} does not fit on a core alone: it "
@@ -203,12 +212,14 @@ class _Filling:
         profiles = len(np.unique(self._profiles[first:last]))
         if profiles > limits.profiles:
             return f"takes {profiles} parameter profiles of {limits.profiles}"
-        begin, end = self._start[first], self._start[last]
-        sources = len(np.unique(self._source[begin:end]))
+        if min(limits.memory, limits.formats, limits.input_axons) == NO_LIMIT:
+            return None
+        rows = self.rows(first, last)
+        sources = len(rows.counts)
         if sources > limits.input_axons and not limits.inputs_shared:
             return f"takes {sources} input axons of {limits.input_axons}"
         if min(limits.memory, limits.formats) < NO_LIMIT or limits.inputs_shared:
-            stored = limits.memory_of(self.rows(first, last))
+            stored = limits.memory_of(rows)
             inputs = sources if stored.inputs is None else stored.inputs
             for taken, limit, of in (
                 (inputs, limits.input_axons, "input axons"),
@@ -224,8 +235,9 @@ class _Filling:
         begin, end = self._start[first], self._start[last]
         # Targets ascend here already, and go on to within each source.
         order = np.argsort(self._source[begin:end], kind="stable") + begin
-        new = np.diff(self._source[order], prepend=-1) != 0
-        axon = np.cumsum(new) - 1
+        source = self._source[order]
+        axon = np.zeros(len(order), dtype=np.int64)
+        np.cumsum(source[1:] != source[:-1], out=axon[1:])
         return Rows(axon, self._place[order] - first, self._synapse[order], np.bincount(axon))
 
     def _too_large(self, bounds: list[int]) -> CapacityError:
