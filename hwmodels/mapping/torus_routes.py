@@ -76,6 +76,17 @@ def distance(shape: Torus, source: int, target: int) -> int:
     return sum(abs(hops) for hops in shortest_vector(shape, source, target))
 
 
+def reached(shape: Torus, source: int) -> set[int]:
+    """The chips that links which work join to one, itself among them."""
+    known, front = {source}, [source]
+    while front:
+        here = front.pop()
+        beyond = set(shape.neighbour[here, shape.usable[here]].tolist()) - known
+        known |= beyond
+        front += beyond
+    return known
+
+
 def path(shape: Torus, source: int, target: int, longest_first: bool = False) -> list[int]:
     """Links of a shortest way, one dimension after another.
 

@@ -193,18 +193,52 @@ def test_a_full_slot_saturates_and_is_counted():
     assert run_on(Spinnaker(), spread, 20.0).counts["ring-buffer saturations"] > 0
 
 
-def test_long_delays_go_over_delay_extensions_up_to_their_limit():
-    def delayed(ms):
-        return network(
-            cells(1), source([2.0]), v=[0], projections=[synapses(1, 0, [(0, 0)], 2.0, ms)]
-        )
+def delayed(*ms):
+    """A source that spikes at 2 ms, and a synapse of each delay to a cell of its own."""
+    pairs = [(0, k) for k in range(len(ms))]
+    return network(
+        cells(len(ms)), source([2.0]), v=[0],
+        projections=[synapses(1, 0, pairs, 2.0, np.array(ms))],
+    )  # fmt: skip
 
-    result = run_on(Spinnaker(), delayed(144.0), 160.0)
-    assert result.counts["synapses on delay extensions"] == 1
-    moved = np.flatnonzero(np.diff(result.traces[0].values[:, 0]))
-    assert moved[0] + 1 == 146
+
+def test_long_delays_take_delay_extensions_up_to_their_limit():
+    delays = [1.0, 16.0, 17.0, 32.0, 33.0, 144.0]
+    result = run_on(Spinnaker(), delayed(*delays), 160.0)
+    assert result.counts["synapses on delay extensions"] == 4
+    values = result.traces[0].values
+    moved = [int(np.flatnonzero(np.diff(values[:, k]))[0]) + 1 for k in range(len(delays))]
+    assert moved == [2 + int(d) for d in delays]
     with pytest.raises(UnsupportedError, match=r"145 steps of 1 ms, SpiNNaker holds at most 144"):
         Spinnaker().translate(delayed(145.0))
+
+
+def test_a_delay_extension_is_a_core_with_packets_and_work_of_its_own():
+    plain, late = run_on(Spinnaker(), delayed(16.0), 60.0), run_on(Spinnaker(), delayed(40.0), 60.0)
+    assert [len(r.hardware.cores) for r in (plain, late)] == [2, 3]
+    cores, packets = late.hardware.cores, late.hardware.packets
+    assert cores["neurons"].tolist() == [1, 1, 0]
+    # To the extension, and from there a packet for each of two stages; the first one is for nobody.
+    assert packets["step"].tolist() == [2, 18, 34]
+    assert packets["source"].tolist() == [1, 1, 1]
+    assert packets["source_core"].tolist() == [1, 2, 2]
+    assert packets["destination_core"].tolist() == [2, 0, 0]
+    assert packets["synapses"].tolist() == [0, 0, 1]
+    spec = Spinnaker().spec
+    ticks, stages = 61, 2
+    work = 53 + spec.delay_spike_cycles + stages * (ticks * spec.delay_cell_cycles + 29)
+    backoff_us = spec.send_backoff_us * ticks
+    assert cores["busy_ps"][2] == pytest.approx(5_000 * work + backoff_us * 1e6)
+
+
+def test_delay_extensions_change_no_spike_where_nothing_is_overloaded():
+    net = random_network(np.random.default_rng(2), dt=1.0)
+    longer = [replace(p, delay_ms=p.delay_ms + 30.0) for p in net.projections]
+    net = replace(net, projections=tuple(longer))
+    ideal = run_on(Spinnaker(effects="arithmetic+weight_precision"), net, 90.0)
+    real = run_on(Spinnaker(neurons_per_core=7), net, 90.0)
+    assert real.spikes[0].time_ms.tolist() == ideal.spikes[0].time_ms.tolist()
+    assert np.count_nonzero(real.hardware.cores["neurons"] == 0) == 7
 
 
 @pytest.mark.parametrize(
@@ -321,3 +355,39 @@ def test_a_run_can_go_on_with_other_parameters():
     assert np.all(result.traces[0].values[:11] == -65.0)
     assert len(result.spikes[0].time_ms) > 0
     assert len(result.hardware.step_ps) == 61
+
+
+def test_cells_and_trees_go_round_what_does_not_work():
+    net = random_network(np.random.default_rng(2), n=200, synapse_count=600, dt=1.0)
+    ideal = run_on(Spinnaker(effects="arithmetic+weight_precision"), net, 40.0)
+    faults = {
+        "dead_chips": [[0, 0], [1, 1]], "dead_cores": [[1, 0], [1, 5]], "dead_links": [[1, 0]]
+    }  # fmt: skip
+    chip = Spinnaker(neurons_per_core=8, **faults)
+    result = run_on(chip, net, 40.0)
+    assert result.spikes[0].time_ms.tolist() == ideal.spikes[0].time_ms.tolist()
+    where = set(zip(*(result.hardware.cores[axis].tolist() for axis in "xy"), strict=True))
+    assert not where & {(0, 0), (1, 1)}
+    links = result.hardware.links
+    for end in (("x", "y"), ("to_x", "to_y")):
+        assert not {(a, b) for a, b in links[list(end)].tolist()} & {(0, 0), (1, 1)}
+    layout = chip._place(chip.translate(net))
+    assert not set(zip(layout.chip.tolist(), layout.port.tolist(), strict=True)) & {(1, 0), (1, 5)}
+    seats = len(chip.spec.seats(chip.spec.machine()))
+    assert seats == 46 * 16 - 2
+
+
+def test_chips_that_are_cut_off_are_not_used():
+    # All links of the chip in the corner but none of its own parts.
+    cut = [[0, link] for link in range(6)]
+    chip = Spinnaker(dead_links=cut, dead_chips=[[0, 1]])
+    seats = chip.spec.seats(chip.spec.machine())
+    assert len(seats) == 46 * 16
+    assert not set(seats[:, 0].tolist()) & {0, 1}
+    chip = Spinnaker(dead_links=cut, neurons_per_core=1)
+    with pytest.raises(CapacityError, match="48 chips have 752 for applications"):
+        chip.map(chip.translate(network(cells(753))))
+    with pytest.raises(ModelError, match=r"there is no chip at \(7, 0\)"):
+        Spinnaker(dead_chips=[[7, 0]])
+    with pytest.raises(ModelError, match="dead_cores has chip 0 and number 16, .* 16 application"):
+        Spinnaker(dead_cores=[[0, 16]])

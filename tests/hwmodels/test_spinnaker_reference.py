@@ -41,7 +41,7 @@ def machines(draw):
     }  # fmt: skip
 
 
-def driven(seed, n, sources, kind):
+def driven(seed, n, sources, kind, longest=0.0):
     """A random network with currents, and sources that spike more than once a tick."""
     rng = np.random.default_rng(seed)
     base = random_network(rng, n=n, n_sources=2, synapse_count=6 * n, dt=1.0, duration_ms=12.0)
@@ -50,7 +50,11 @@ def driven(seed, n, sources, kind):
     return network(
         cells(n, celltype=kind, i_offset=rng.uniform(0.1, 0.6, n)),
         source(*trains),
-        projections=[*base.projections[:2], synapses(1, 0, pairs, 0.3, 1.0 + seed % 2)],
+        projections=[
+            *base.projections[:2],
+            synapses(1, 0, pairs, 0.3, 1.0 + seed % 2),
+            *([synapses(1, 0, pairs, 0.2, longest, label="long")] if longest else []),
+        ],
         currents=[current(3.0, 0.5)],
         v=[0],
     )
@@ -68,12 +72,13 @@ def check_equal(one, other):
         np.testing.assert_array_equal(getattr(one.hardware, part), getattr(other.hardware, part))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(machines(), st.integers(0, 99), st.integers(2, 20), st.integers(1, 12),
-       st.sampled_from(KINDS))  # fmt: skip
-def test_the_kernel_equals_the_processes(options, seed, n, sources, kind):
-    net = driven(seed, n, sources, kind)
-    results = [run_on(Spinnaker(fidelity=f, **options), net, 12.0)
+       st.sampled_from(KINDS), st.sampled_from([0.0, 0.0, 17.0, 40.0]))  # fmt: skip
+def test_the_kernel_equals_the_processes(options, seed, n, sources, kind, longest):
+    net = driven(seed, n, sources, kind, longest)
+    until = 12.0 + longest
+    results = [run_on(Spinnaker(fidelity=f, **options), net, until)
                for f in ("compiled", "reference")]  # fmt: skip
     check_equal(*results)
 

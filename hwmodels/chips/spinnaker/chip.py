@@ -138,12 +138,13 @@ class Spinnaker(Chip):
         ModelError
             Without neurons, when the effect ``arithmetic`` is off.
         """
-        layout = self._place(translation)
         if neurons is not None:
+            # Their delays are the lock-step's, so that no core holds them.
+            layout = place(translation.network, self.spec, self.mapper, extended=False)
             transport = SpinnakerTransport(self, translation, layout, placement)
             return LockstepRun(translation.network, neurons, transport, placement.core_of)
         self.require_arithmetic()
-        return SpinnakerRun(self, translation, layout)
+        return SpinnakerRun(self, translation, self._place(translation))
 
     def machine(
         self, network: Network, layout: Layout, formats: Mapping[int, Format], native: bool

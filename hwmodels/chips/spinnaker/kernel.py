@@ -37,6 +37,10 @@ from hwmodels.chips.spinnaker.pipeline import (
     CELLS,
     COPIES,
     COSTS,
+    DELAY,
+    DELAY_CELL,
+    DELAYED_AT,
+    DELAYED_STAGES,
     DRAIN,
     DRAIN_SLOT,
     DROP_LATE,
@@ -70,6 +74,7 @@ from hwmodels.chips.spinnaker.pipeline import (
     RULE,
     RUNNING,
     SEND,
+    SENDS_AS,
     SENT,
     SENT_PS,
     SENT_TICK,
@@ -81,6 +86,7 @@ from hwmodels.chips.spinnaker.pipeline import (
     SPIKE,
     SPIKES,
     STAGE,
+    STAGE_STEPS,
     STATE_OF,
     TICK,
     TICK_PS,
@@ -135,10 +141,27 @@ def _drain(cost, unit, state, constants, ring, u):
     return occupied
 
 
+def _again(cost, unit, delayed, fired_cell, fired_ps, u, took):
+    """A tick of a delay extension: the spikes of so many steps ago, stage by stage."""
+    at, cells, n = unit[u, DELAYED_AT], unit[u, CELLS], 0
+    stages, slots = unit[u, DELAYED_STAGES], delayed.shape[1]
+    for stage in range(stages):
+        past = unit[u, TICK] - (stage + 1) * cost[STAGE_STEPS]
+        for cell in range(cells):
+            took += cost[DELAY_CELL]
+            for _ in range(delayed[at, past % slots, cell]):
+                took += cost[SEND]
+                fired_cell[u, n] = unit[u, SENDS_AS] + stage * cells + cell
+                fired_ps[u, n] = took
+                n += 1
+    delayed[at, (unit[u, TICK] - stages * cost[STAGE_STEPS]) % slots, :] = 0
+    return took, n
+
+
 def _tick(
-    cost, unit, state, constants, ring, given_tick, given_cell, given_at, given_end, drive_tick,
-    drive_cell, drive_value, drive_at, drive_end, fired_cell, fired_ps, counts, spike_cell,
-    spike_tick, trace_of, trace, u,
+    cost, unit, state, constants, ring, delayed, given_tick, given_cell, given_at, given_end,
+    drive_tick, drive_cell, drive_value, drive_at, drive_end, fired_cell, fired_ps, counts,
+    spike_cell, spike_tick, trace_of, trace, u,
 ):  # fmt: skip
     """A tick's work begins: everything it computes, and when its spikes will be sent."""
     unit[u, TICK] += 1
@@ -148,10 +171,12 @@ def _tick(
     while drive_at[u] < drive_end[u] and drive_tick[drive_at[u]] <= tick:
         state[drive_cell[drive_at[u]], EXTERNAL_CURRENT] = drive_value[drive_at[u]]
         drive_at[u] += 1
-    if rule != SOURCE:
+    if rule == DELAY:
+        took, n = _again(cost, unit, delayed, fired_cell, fired_ps, u, took)
+    elif rule != SOURCE:
         occupied = _drain(cost, unit, state, constants, ring, u)
         took += cost[DRAIN] * unit[u, PADDED] + cost[DRAIN_SLOT] * occupied
-    if rule < 0:
+    if rule < 0 and rule != DELAY:
         each = 0
         if rule == EXTERNAL:
             each = cost[UPDATE]
@@ -164,7 +189,7 @@ def _tick(
             fired_cell[u, n], fired_ps[u, n] = cell, took
             n += 1
         took += each * (first + unit[u, CELLS] - before)
-    elif tick > 0:  # time 0 is the initial state
+    elif rule >= 0 and tick > 0:  # time 0 is the initial state
         for cell in range(first, first + unit[u, CELLS]):
             held = rule != IZHIKEVICH and state[cell, RECOVERY] > 0
             fires = updated(rule, state, constants, cell)
@@ -187,7 +212,7 @@ def _tick(
                         trace[tick, at, 2 + kind] = product(
                             state[cell, EXC + kind], state[cell, EXP_E + kind]
                         )
-    for k in range(n):
+    for k in range(n if rule != DELAY else 0):
         spike_cell[counts[SPIKES]], spike_tick[counts[SPIKES]] = fired_cell[u, k], tick
         counts[SPIKES] += 1
     if cost[IDEAL_CORES]:
@@ -202,9 +227,9 @@ def _tick(
 
 def simulate(
     m, cost, unit, queue, pool, copies, counts, out, cell_tree, cell_rows, row_start, word_target,
-    word_kind, word_delay, word_weight, ring, state, constants, given_tick, given_cell, given_at,
-    given_end, drive_tick, drive_cell, drive_value, drive_at, drive_end, fired_cell, fired_ps,
-    spike_cell, spike_tick, trace_of, trace, unit_of, until,
+    word_kind, word_delay, word_weight, ring, delayed, state, constants, given_tick, given_cell,
+    given_at, given_end, drive_tick, drive_cell, drive_value, drive_at, drive_end, fired_cell,
+    fired_ps, spike_cell, spike_tick, trace_of, trace, unit_of, until,
 ):  # fmt: skip
     """Work off all events before ``until``; whether it got there (else a table is full)."""
     times, count, heap, link, arbiter = m.times, m.counts, m.heap, m.link, m.arbiter
@@ -270,7 +295,7 @@ def simulate(
                 if cost[DROP_LATE]:
                     clear(cost, unit, queue, copies, u)
                 _tick(
-                    cost, unit, state, constants, ring, given_tick, given_cell, given_at,
+                    cost, unit, state, constants, ring, delayed, given_tick, given_cell, given_at,
                     given_end, drive_tick, drive_cell, drive_value, drive_at, drive_end, fired_cell,
                     fired_ps, counts, spike_cell, spike_tick, trace_of, trace, u,
                 )  # fmt: skip
@@ -329,7 +354,7 @@ def simulate(
             if what == ARRIVED:
                 receive(
                     cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, word_target,
-                    word_kind, word_delay, word_weight, ring, unit_of[first + out[k, 2]],
+                    word_kind, word_delay, word_weight, ring, delayed, unit_of[first + out[k, 2]],
                     pool[packet, BASE_ROW] + out[k, 2], now,
                 )  # fmt: skip
             else:
@@ -342,5 +367,5 @@ def simulate(
 
 #: What :func:`simulate` is made of, for :func:`hwmodels.compiling.compiled`.
 SIMULATE_PARTS = (
-    *CARRY_PARTS, *ARITHMETIC_PARTS, *PIPELINE_PARTS, _drain, _tick,
+    *CARRY_PARTS, *ARITHMETIC_PARTS, *PIPELINE_PARTS, _drain, _again, _tick,
 )  # fmt: skip

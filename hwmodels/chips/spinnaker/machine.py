@@ -102,12 +102,16 @@ class Machine:
         self._out = np.zeros((slots + 2 * layout.machine.chips + 8, 4), dtype=np.int64)
         tree = layout.tree_of_core
         self._cell_tree = tree[layout.core_of].astype(np.int64)
-        longest = 0
-        for projection in network.projections:
-            longest = max(longest, int(delay_words(projection, network.timestep_ms).max(initial=0)))
-        while self._cost[k.SLOTS] <= longest and longest > spec.delay_steps:
-            self._cost[k.SLOTS] *= 2
-        size = int(layout.size.max(initial=1))
+        dt, size = network.timestep_ms, int(layout.size.max(initial=1))
+        longest = [int(delay_words(p, dt).max(initial=0)) for p in network.projections]
+        if not layout.stages.any():  # the receiver holds long delays
+            while self._cost[k.SLOTS] <= max(longest, default=0) > spec.delay_steps:
+                self._cost[k.SLOTS] *= 2
+        delayed, stages = int(np.count_nonzero(layout.stages)), int(layout.stages.max(initial=0))
+        # What a delay extension keeps, and a stage more for what has not been sent yet.
+        kept = spec.delay_steps * (stages + 2) if delayed else 1
+        self._delayed = np.zeros((delayed, kept, size), dtype=np.int64)
+        self._most_again = max(stages, 1)
         self._ring = np.zeros((units, int(self._cost[k.SLOTS]), 2, size), dtype=np.int64)
         self.set_words(network)
         cells = len(layout.core_of)
@@ -118,8 +122,9 @@ class Machine:
         self._given_at, self._given_end = np.zeros((2, units), dtype=np.int64)
         self._drive_tick, self._drive_cell, self._drive_value = none, none, none
         self._drive_at, self._drive_end = np.zeros((2, units), dtype=np.int64)
-        self._fired_cell, self._fired_ps = np.zeros((2, units, size + 1), dtype=np.int64)
-        self._spikes = np.zeros((2, max(4096, 2 * units * (size + 1))), dtype=np.int64)
+        room = self._most_again * size + 1
+        self._fired_cell, self._fired_ps = np.zeros((2, units, room), dtype=np.int64)
+        self._spikes = np.zeros((2, max(4096, 2 * units * room)), dtype=np.int64)
         self.trace_of = np.full(cells, -1, dtype=np.int64)
         self.trace = np.zeros((0, 0, 4), dtype=np.int64)
         self.now_ps = 0
@@ -142,7 +147,12 @@ class Machine:
                 reached = layout.unit_of[layout.trees.first[root] : layout.trees.last[root]]
                 sources[reached] += 1
             index = int(layout.population[core])
-            if network.populations[index].is_source:
+            if layout.stages[core]:
+                unit[core, k.RULE] = k.DELAY
+                unit[core, k.DELAYED_AT] = np.count_nonzero(layout.stages[:core])
+                unit[core, k.DELAYED_STAGES] = layout.stages[core]
+                unit[core, k.SENDS_AS] = np.searchsorted(layout.core_of, core)
+            elif network.populations[index].is_source:
                 unit[core, k.RULE] = k.SOURCE
             elif self.conditions.native:
                 unit[core, k.RULE] = self._formats[index].rule
@@ -167,7 +177,10 @@ class Machine:
             # Cells of other hardware, as exact neurons, may have receptors of their own.
             number = KINDS.index(p.receptor) if p.receptor in KINDS else 0
             kind.append(np.full(p.n_synapses, number, dtype=np.int64))
-            delay.append(delay_words(p, dt))
+            steps = delay_words(p, dt)
+            if self.layout.stages.any():  # what a delay extension leaves of a delay
+                steps = (steps - 1) % self.spec.delay_steps + 1
+            delay.append(steps)
             if self.conditions.native:
                 weight.append(weight_levels(p, self._formats.get(p.post), spare))
             else:  # what is in a slot does not matter, only that something is
@@ -196,7 +209,7 @@ class Machine:
             unit = self.layout.core_of[cells].astype(np.int64)
             _, counts = np.unique(unit << 32 | steps, return_counts=True)
             # A core may be told several ticks' spikes at once when it has fallen behind.
-            most = int(counts.max()) + 1
+            most = self._most_again * int(counts.max()) + 1
             if most > self._fired_cell.shape[1]:
                 self._fired_cell, self._fired_ps = np.zeros((2, len(self.unit), most), np.int64)
 
@@ -233,7 +246,7 @@ class Machine:
             self._fabric, self._cost, self.unit, self._queue, self._pool, self._copies,
             self._counts, self._out, self._cell_tree, layout.rows_of_cell, layout.row_start,
             self.word_target, self.word_kind, self.word_delay, self.word_weight, self._ring,
-            self.state, self.constants,
+            self._delayed, self.state, self.constants,
             self._given_tick, self._given_cell, self._given_at, self._given_end,
             self._drive_tick, self._drive_cell, self._drive_value, self._drive_at,
             self._drive_end, self._fired_cell, self._fired_ps, self._spikes[0], self._spikes[1],
@@ -267,7 +280,9 @@ class Machine:
             place = place + layout.trees.first[layout.trees.root[pool[:, 0]]]
         row = layout.rows_of_cell[pool[:, k.CELL]] + copies[:, k.LOCAL]
         packets = np.zeros(len(copies), dtype=PACKET)
-        packets["step"], packets["source"] = pool[:, k.SENT_TICK], pool[:, k.CELL]
+        packets["step"], packets["source"] = (
+            pool[:, k.SENT_TICK], layout.origin[pool[:, k.CELL]],
+        )  # fmt: skip
         packets["source_core"] = layout.core_of[pool[:, k.CELL]]
         packets["destination_core"] = layout.unit_of[place]
         packets["synapses"] = layout.row_start[row + 1] - layout.row_start[row]
@@ -330,7 +345,7 @@ class Machine:
         cores = np.zeros(len(layout.size), dtype=CORE)
         cores["core"] = np.arange(len(layout.size))
         cores["x"], cores["y"] = layout.machine.position[layout.chip].T
-        cores["neurons"] = layout.size
+        cores["neurons"] = layout.neurons
         words = layout.words_of_core(spec.row_header_words)
         cores["memory_used"] = words
         cores["synapses"] = layout.words_of_core(0)
@@ -401,6 +416,9 @@ def _costs(spec: SpinnakerSpec, conditions: Conditions) -> Ints:
         k.NO_FABRIC: int(conditions.ideal_fabric),
         k.DROP_LATE: int(spec.drop_late),
         k.DMA_HEADER: spec.row_header_words,
+        k.DELAY_SPIKE: spec.cycles_ps(spec.delay_spike_cycles),
+        k.DELAY_CELL: spec.cycles_ps(spec.delay_cell_cycles),
+        k.STAGE_STEPS: spec.delay_steps,
         k.BACKOFF: round(spec.send_backoff_us * _MICROSECOND),
         k.COSTS + a.LIF_CURR: spec.cycles_ps(spec.lif_curr_cycles),
         k.COSTS + a.LIF_COND: spec.cycles_ps(spec.lif_cond_cycles),

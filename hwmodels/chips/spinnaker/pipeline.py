@@ -11,8 +11,9 @@ from __future__ import annotations
 from hwmodels.chips.spinnaker.arithmetic import FULL
 from hwmodels.fabric.torus_kernel import OWN_KINDS, push_event
 
-#: Rules of units that are told which cells fire: exact neurons, and spike sources.
-EXTERNAL, SOURCE = -1, -2
+#: Rules of units that are told which cells fire: exact neurons, and spike sources; and of delay
+#: extensions.
+EXTERNAL, SOURCE, DELAY = -1, -2, -3
 #: Kinds of events beside those of the fabric, in the order in which those of one instant happen.
 PIPELINE, FETCHED, TIMER, WORK = range(OWN_KINDS, OWN_KINDS + 4)
 #: Columns of the table of units (cores in use).
@@ -20,8 +21,8 @@ PIPELINE, FETCHED, TIMER, WORK = range(OWN_KINDS, OWN_KINDS + 4)
     SLOT, RULE, FIRST_CELL, CELLS, PADDED, SHIFT_E, SHIFT_I, PROBES, NEXT_TIMER, TICK, LAST_TICK,
     STAGE, BASE, SENT, FIRED, END_OFFSET, PENDING, OVERRUNS, JOB_END, JOB, JOB_ROW, NEXT_ROW,
     INTERRUPTED, FETCH_END, FETCH_ROW, Q_HEAD, Q_N, Q_MOST, BUSY, OVERFLOWS, DROPPED_LATE,
-    LATE_WORDS, SATURATIONS, WORDS, PHASE, NOT_YET, UNIT,
-) = range(37)  # fmt: skip
+    LATE_WORDS, SATURATIONS, WORDS, PHASE, NOT_YET, DELAYED_AT, DELAYED_STAGES, SENDS_AS, UNIT,
+) = range(40)  # fmt: skip
 #: Stages of a tick's work, and jobs of the row pipeline.
 IDLE, WAITING, RUNNING = range(3)
 NO_JOB, LOOK_UP, ROW = range(3)
@@ -30,8 +31,8 @@ NO_JOB, LOOK_UP, ROW = range(3)
     TICK_PS, RECEIVE_BUSY, RECEIVE_IDLE, FIRST_LOOK_UP, NEXT_LOOK_UP, PROBE, ROW_FIXED, WORD,
     DISPATCH, DMA_SETUP, DMA_WORD, DRAIN, DRAIN_SLOT, REFRACTORY, SPIKE, SEND, IZHIKEVICH_SPIKE,
     UPDATE, QUEUE, COLOURS, SLOTS, SPARE, IDEAL_CORES, NO_FABRIC, DROP_LATE, DMA_HEADER, BACKOFF,
-    COSTS,
-) = range(28)  # fmt: skip
+    DELAY_SPIKE, DELAY_CELL, STAGE_STEPS, COSTS,
+) = range(31)  # fmt: skip
 #: Update times of the rules follow the other constants.
 #: Columns of packets beside those of the fabric, and of the table of copies.
 BASE_ROW, CELL, SENT_TICK, PACKET_COLUMNS = 3, 4, 5, 6
@@ -111,11 +112,7 @@ def _add_row(
     """The words of a row enter the ring buffer, by the rule of the packet's colour."""
     packet = copies[row, OF_PACKET]
     tick, sent = unit[u, TICK], pool[packet, SENT_TICK]
-    behind = (tick - sent) & (cost[COLOURS] - 1)
-    if tick < sent:
-        unit[u, NOT_YET] += 1
-        if cost[IDEAL_CORES]:
-            behind = tick - sent
+    behind = _behind(cost, unit, u, sent)
     copies[row, LATE] = max(tick - sent, 0)
     copies[row, STATE_OF] = DONE
     at = cell_rows[pool[packet, CELL]] + copies[row, LOCAL]
@@ -140,12 +137,36 @@ def _add_row(
     unit[u, WORDS] += row_start[at + 1] - row_start[at]
 
 
+def _behind(cost, unit, u, sent):
+    """By how many ticks a core takes a spike for late, by its colour."""
+    tick = unit[u, TICK]
+    if tick < sent:
+        unit[u, NOT_YET] += 1
+        if cost[IDEAL_CORES]:
+            return tick - sent
+    return (tick - sent) & (cost[COLOURS] - 1)
+
+
+def _note_spike(cost, unit, copies, pool, delayed, u, row):
+    """A delay extension counts a spike in the slot of its tick."""
+    packet = copies[row, OF_PACKET]
+    tick, sent = unit[u, TICK], pool[packet, SENT_TICK]
+    slot = (tick - _behind(cost, unit, u, sent)) % delayed.shape[1]
+    copies[row, LATE], copies[row, STATE_OF] = max(tick - sent, 0), DONE
+    delayed[unit[u, DELAYED_AT], slot, pool[packet, CELL] - unit[u, FIRST_CELL]] += 1
+
+
 def receive(
     cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, word_target, word_kind,
-    word_delay, word_weight, ring, u, row, now,
+    word_delay, word_weight, ring, delayed, u, row, now,
 ):  # fmt: skip
     """A packet is in a core's receive register."""
     copies[row, ARRIVED_PS] = now
+    if unit[u, RULE] == DELAY:
+        if not cost[IDEAL_CORES]:
+            _interrupt(unit, u, now, cost[RECEIVE_BUSY] + cost[DELAY_SPIKE])
+        _note_spike(cost, unit, copies, pool, delayed, u, row)
+        return
     if cost[IDEAL_CORES]:
         _add_row(
             cost, unit, copies, pool, cell_rows, row_start, word_target, word_kind, word_delay,
@@ -210,6 +231,6 @@ def clear(cost, unit, queue, copies, u):
 
 #: What a kernel needs of this module, for :func:`hwmodels.compiling.compiled`.
 PIPELINE_PARTS = (
-    starts_at, _interrupt, _begin_job, _next_row, _row_length, _look_up, process, _add_row,
-    receive, job_ends, clear,
+    starts_at, _interrupt, _begin_job, _next_row, _row_length, _look_up, process, _behind, _add_row,
+    _note_spike, receive, job_ends, clear,
 )  # fmt: skip

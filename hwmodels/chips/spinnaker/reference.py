@@ -250,6 +250,9 @@ class _Core:
         #: The pipeline sleeps until this happens; its value is the first copy that was found.
         self._woken = self.env.event()
         self._asleep = True
+        self._stages, self._sends_as = int(unit[k.DELAYED_STAGES]), int(unit[k.SENDS_AS])
+        #: Of a delay extension: spikes by the tick in which they were sent, and cell of the core.
+        self._delayed: dict[tuple[int, int], int] = defaultdict(int)
         #: For each slot the sums by (type, cell of the core).
         self._ring: dict[int, dict[tuple[int, int], int]] = defaultdict(lambda: defaultdict(int))
         self.tick = self.last_tick = -1
@@ -298,6 +301,13 @@ class _Core:
         """A packet interrupts whatever the core does, and is queued."""
         cost = self.machine.cost
         copy.arrived_ps = self.machine.env_ps
+        if self.rule == k.DELAY:
+            if not cost(k.IDEAL_CORES):
+                took = cost(k.RECEIVE_BUSY) + cost(k.DELAY_SPIKE)
+                self.counted[k.BUSY] += took
+                self.env.process(self._compute(_PACKET, took))
+            self._note_spike(copy)
+            return
         if cost(k.IDEAL_CORES):
             self._add_row(copy)
             return
@@ -368,12 +378,7 @@ class _Core:
         """The words of a row enter the ring buffer, each by its delay and the spike's colour."""
         machine, counted = self.machine, self.counted
         cost, sent = machine.cost, copy.packet.tick
-        copy.state, copy.late = k.DONE, max(self.tick - sent, 0)
-        behind = (self.tick - sent) % cost(k.COLOURS)
-        if self.tick < sent:
-            counted[k.NOT_YET] += 1
-            if cost(k.IDEAL_CORES):
-                behind = self.tick - sent
+        behind = self._behind(copy)
         for word in copy.words:
             delay, weight = int(machine.word_delay[word]), int(machine.word_weight[word])
             if delay <= behind if delay < 16 else (delay > 16 and sent + delay <= self.tick):
@@ -387,6 +392,21 @@ class _Core:
                 slot[place] = a.FULL
                 counted[k.SATURATIONS] += 1
         counted[k.WORDS] += len(copy.words)
+
+    def _behind(self, copy: _Copy) -> int:
+        """A row or spike is worked off; by how many ticks it is taken for late, by its colour."""
+        sent = copy.packet.tick
+        copy.state, copy.late = k.DONE, max(self.tick - sent, 0)
+        if self.tick < sent:
+            self.counted[k.NOT_YET] += 1
+            if self.machine.cost(k.IDEAL_CORES):
+                return self.tick - sent
+        return (self.tick - sent) % self.machine.cost(k.COLOURS)
+
+    def _note_spike(self, copy: _Copy) -> None:
+        """A delay extension counts a spike of the tick in which it was sent."""
+        sent = self.tick - self._behind(copy)
+        self._delayed[sent, copy.packet.cell - self.cells.start] += 1
 
     # Ticks
 
@@ -457,7 +477,7 @@ class _Core:
         for cell, value in machine.drives(self.number, self.tick):
             machine.state[cell, a.EXTERNAL] = value
         took = cost(k.BACKOFF)
-        if self.rule != k.SOURCE:
+        if self.rule not in (k.SOURCE, k.DELAY):
             took += cost(k.DRAIN) * self._padded + cost(k.DRAIN_SLOT) * self._drain()
         spikes: list[tuple[int, int]] = []
         for cell, work, fires in self._updates():
@@ -466,7 +486,8 @@ class _Core:
                 spikes.append((cell, took))
         if self.rule >= 0:
             self._sample()
-        machine.fired += [(cell, self.tick) for cell, _ in spikes]
+        if self.rule != k.DELAY:
+            machine.fired += [(cell, self.tick) for cell, _ in spikes]
         if cost(k.IDEAL_CORES):
             # As the work would be, or squeezed into half of the tick where it is longer.
             if 2 * took > cost(k.TICK_PS):
@@ -490,7 +511,14 @@ class _Core:
     def _updates(self) -> Iterator[tuple[int, int, bool]]:
         """Cells in order, with the work that each is and whether it fires."""
         machine, cost = self.machine, self.machine.cost
-        if self.rule < 0:
+        if self.rule == k.DELAY:
+            for number in range(self._stages * len(self.cells)):
+                stage, cell = divmod(number, len(self.cells))
+                yield -1, cost(k.DELAY_CELL), False
+                past = self.tick - (stage + 1) * cost(k.STAGE_STEPS)
+                for _ in range(self._delayed[past, cell]):
+                    yield self._sends_as + number, cost(k.SEND), True
+        elif self.rule < 0:
             each = cost(k.UPDATE) if self.rule == k.EXTERNAL else 0
             before = self.cells.start
             for cell in machine.given(self.number, self.tick):

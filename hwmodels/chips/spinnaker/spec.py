@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from hwmodels.errors import ModelError
 from hwmodels.fabric.torus import FOREVER, LINKS, Timing, Torus, boards, wait_cycles
+from hwmodels.mapping.torus_routes import distance, reached
 from hwmodels.spec import Spec, picoseconds, quantity
 
 
@@ -15,6 +19,8 @@ class SpinnakerSpec(Spec):
 
     boards: int = quantity("boards", "Boards of 48 chips: 1 with open edges, or threes that wrap")
     dead_links: tuple = quantity("chip: link", "Links that do not work, in both directions")
+    dead_chips: tuple = quantity("column: row", "Chips that do not work at all")
+    dead_cores: tuple = quantity("chip: core", "Application cores, from 0 on, that do not work")
     cores_per_chip: int = quantity("cores", "Cores of a chip", least=1)
     system_cores: int = quantity("cores", "Cores of a chip that run no neurons (monitors)")
     neurons_per_core: int = quantity("", "Neurons of a core at most", least=1)
@@ -69,6 +75,8 @@ class SpinnakerSpec(Spec):
     dispatch_cycles: float = quantity("cycles", "Dispatch of the DMA interrupt")
     receive_busy_cycles: float = quantity("cycles", "Interrupt of a packet, pipeline at work")
     receive_idle_cycles: float = quantity("cycles", "The same when it wakes the pipeline")
+    delay_spike_cycles: float = quantity("cycles", "A delay extension notes a spike")
+    delay_cell_cycles: float = quantity("cycles", "It looks at a cell, for each stage in each tick")
     dma_setup_ns: float = quantity("ns", "Set-up of a DMA")
     dma_word_ns: float = quantity("ns", "DMA of one word")
     row_header_words: int = quantity("words", "Of a row beside its synaptic words")
@@ -124,16 +132,47 @@ class SpinnakerSpec(Spec):
         return self.delay_steps * (1 + self.delay_stages)
 
     def machine(self) -> Torus:
-        """The chips and their links."""
+        """The chips and their links, with those that do not work."""
         whole = boards(self.boards)
-        dead = [(int(chip), int(link)) for chip, link in self.dead_links]
-        for chip, link in dead:
-            if chip >= whole.chips or link >= LINKS:
-                raise ModelError(
-                    f"{self.name}: dead_links has chip {chip} and link {link}, there are "
-                    f"{whole.chips} chips of {LINKS} links"
-                )
+        dead = self._checked("dead_links", "links", whole.chips, LINKS)
+        self._checked("dead_cores", "application cores", whole.chips, self.application_cores)
+        for column, row in self.dead_chips:
+            chip = whole.at(int(column), int(row))
+            dead += [(chip, link) for link in range(LINKS)]
         return whole.with_dead(dead)
+
+    def _checked(self, name: str, parts: str, chips: int, each: int) -> list[tuple[int, int]]:
+        """Pairs of a chip and a part of it."""
+        pairs = [(int(chip), int(part)) for chip, part in getattr(self, name)]
+        for chip, part in pairs:
+            if chip >= chips or part >= each:
+                raise ModelError(
+                    f"{self.name}: {name} has chip {chip} and number {part}, there are {chips} "
+                    f"chips of {each} {parts}"
+                )
+        return pairs
+
+    def seats(self, machine: Torus) -> NDArray[np.int64]:
+        """Chip and number of each application core that can be used, shape (n, 2).
+
+        From the corner outwards; where dead links divide the machine, those of the largest part.
+        """
+        gone = {machine.at(int(column), int(row)) for column, row in self.dead_chips}
+        left, largest = set(range(machine.chips)) - gone, set[int]()
+        if not left:
+            raise ModelError(f"{self.name}: dead_chips leaves no chip")
+        while left:
+            part = reached(machine, min(left))
+            left -= part
+            largest = max(largest, part, key=len)
+        near = {chip: distance(machine, 0, chip) for chip in largest}
+        chips = sorted(near, key=lambda chip: (near[chip], chip))
+        dead = {(int(chip), int(core)) for chip, core in self.dead_cores}
+        seats = [
+            (chip, core)
+            for chip in chips for core in range(self.application_cores) if (chip, core) not in dead
+        ]  # fmt: skip
+        return np.array(seats, dtype=np.int64).reshape(-1, 2)
 
     def timing(self) -> Timing:
         """Times of the fabric in integer picoseconds."""
