@@ -6,6 +6,8 @@ Cells get their external input as a constant current there by default, and so he
 below 1 there are fewer cells and fewer inputs to each; weights and a constant current make up for
 it, so that mean and variance of the input stay (van Albada, Helias and Diesmann 2015).
 
+Below a scale of 0.2 the current alone leaves most cells under their threshold, and they are silent.
+
 Single spikes are chaotic: compare rates, the variation of intervals and correlations.
 """
 
@@ -44,7 +46,7 @@ EXTERNAL_Hz = 8.0
 V0_MEAN_mV = np.array([-68.28, -63.16, -63.33, -63.45, -63.11, -61.66, -66.72, -61.43])
 V0_SD_mV = np.array([5.36, 4.57, 4.74, 4.94, 4.94, 4.55, 5.46, 4.48])
 C_nF, TAU_M_ms, TAU_SYN_ms = 0.25, 10.0, 0.5
-#: Peak of an excitatory potential; from layer 4 to layer 2/3 twice that; inhibition over excitation.
+#: Peak of an excitatory potential (twice that from layer 4 to 2/3), inhibition over excitation.
 PSP_mV, INHIBITION, WEIGHT_CV = 0.15, -4.0, 0.1
 DELAY_ms, DELAY_CV = {"E": 1.5, "I": 0.75}, 0.5
 #: Left out of all statistics.
@@ -118,7 +120,7 @@ def full_weights() -> np.ndarray:
 
 
 def score(experiment, result) -> dict[str, float]:
-    """Mean rate of each population in Hz after the transient, and the mean variation of intervals."""
+    """Mean rate of each population in Hz after the transient, and mean variation of intervals."""
     span_ms = result.duration_ms - TRANSIENT_ms
     if span_ms <= 0:
         return {}
