@@ -180,12 +180,14 @@ class SynapticMemory:
         np.maximum.at(needed, axon, slots)
         own = np.bincount(axon[slots == 0], minlength=axons) > 0
         loose = np.bincount(axon[~dense], minlength=axons) > 0
-        # Sources are one input axon where all that they are to this core is the same.
-        whole = np.zeros(axons, dtype=np.uint64)
-        np.add.at(whole, axon, mixed(entry.astype(np.uint64)))
-        inputs = len(np.unique(whole)) if self.sharing else axons
-        formats = len(np.unique(kind[first] * (int(widths.max()) + 1) + widths))
-        return Lists(int(table["words"].sum()), ~loose, ~own, needed, table, inputs, formats)
+        inputs = axons
+        if self.sharing:
+            # Sources are one input axon where all that they are to this core is the same.
+            whole = np.zeros(axons, dtype=np.uint64)
+            np.add.at(whole, axon, mixed(entry.astype(np.uint64)))
+            inputs = len(np.unique(whole))
+        formats = np.count_nonzero(np.bincount(kind[first] * (int(widths.max()) + 1) + widths))
+        return Lists(int(table["words"].sum()), ~loose, ~own, needed, table, inputs, int(formats))
 
 
 class _Shared(NamedTuple):
