@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cosim.cli.parameters import (
     AsJson,
@@ -18,7 +16,14 @@ from cosim.cli.parameters import (
     Target,
     Verbose,
 )
-from cosim.cli.terminal import check_writable, console, note, progress_bar, set_up_logging
+from cosim.cli.terminal import (
+    check_writable,
+    console,
+    note,
+    print_titles,
+    progress_bar,
+    set_up_logging,
+)
 from cosim.cli.workloads import load
 from hwmodels.errors import ModelError
 
@@ -89,13 +94,7 @@ def spaces_list(as_json: AsJson = False) -> None:
     from cosim.explore import ready
 
     titles = {name: ready.title(name) for name in ready.names()}
-    if as_json:
-        print(json.dumps(titles, indent=2))
-        return
-    table = Table("name", "what it varies", box=None, pad_edge=False)
-    for name, title in titles.items():
-        table.add_row(name, title)
-    console().print(table)
+    print_titles(titles, "what it varies", as_json)
 
 
 @spaces_app.command("show")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
 from cosim.cli.parameters import AsJson
-from cosim.cli.terminal import console
+from cosim.cli.terminal import print_titles
 from hwmodels.errors import ModelError
 
 scenarios_app = typer.Typer(help="Ready experiments.")
@@ -21,13 +19,7 @@ def scenarios_list(as_json: AsJson = False) -> None:
     import scenarios
 
     titles = {name: scenarios.description(name).splitlines()[0] for name in scenarios.names()}
-    if as_json:
-        print(json.dumps(titles, indent=2))
-        return
-    table = Table("name", "what it is", box=None, pad_edge=False)
-    for name, title in titles.items():
-        table.add_row(name, title)
-    console().print(table)
+    print_titles(titles, "what it is", as_json)
 
 
 @scenarios_app.command("show")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Table
 
 from hwmodels.errors import ModelError
 
@@ -25,6 +27,17 @@ from hwmodels.errors import ModelError
 def console() -> Console:
     """Where people read; 80 columns when there is no terminal to ask."""
     return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+
+
+def print_titles(titles: Mapping[str, str], heading: str, as_json: bool) -> None:
+    """A list of what there is: names, and what each is."""
+    if as_json:
+        print(json.dumps(titles, indent=2))
+        return
+    table = Table("name", heading, box=None, pad_edge=False)
+    for name, title in titles.items():
+        table.add_row(name, title)
+    console().print(table)
 
 
 def note(text: str) -> None:

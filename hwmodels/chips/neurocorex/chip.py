@@ -33,7 +33,7 @@ from hwmodels.lockstep import SteppedChip
 from hwmodels.mapping import CoreLimits, Placement
 from hwmodels.network import STDP_PAIR, Network
 from hwmodels.options import choice, optional_number
-from hwmodels.result import CORE, ENERGY, LINK, PACKET, QUANTISATION, HardwareReport
+from hwmodels.result import CORE, LINK, PACKET, QUANTISATION, HardwareReport
 
 #: Where spikes go that are read out: the host, as a core beside the board's own.
 HOST = 1
@@ -283,10 +283,7 @@ class NeurocorexTransport:
                 (1, 0, 0, 0, self._sent, self._sent * event_ps, queue),
                 (0, 0, 1, 0, out, out * spec.transmit_byte_ps, 1),
             ]
-        return HardwareReport(
-            chip=chip.name,
-            spec=spec.name,
-            effects=chip.effects,
+        return chip.hardware_report(
             fidelity=self.fidelity,
             mesh=(2, 1),
             step_ps=np.full(frames, spec.step_ps, dtype=np.int64),
@@ -296,16 +293,11 @@ class NeurocorexTransport:
             packets=np.concatenate([np.empty(0, PACKET), *self._rows]),
             links=np.array([row for row in links if row[4]], dtype=LINK),
             cores=cores,
-            energy=np.array(
-                [
-                    ("steps", frames, spec.step_ps * per_ps),
-                    ("load and read-out, us", (load_ps + read_out_ps) // 10**6, 1e6 * per_ps),
-                ],
-                dtype=ENERGY,
-            ),
-            quantisation=np.empty(0, dtype=QUANTISATION),
+            energy=[
+                ("steps", frames, spec.step_ps * per_ps),
+                ("load and read-out, us", (load_ps + read_out_ps) // 10**6, 1e6 * per_ps),
+            ],
             sources={
-                "specification": spec.note,
                 "static power": f"{spec.static_mW:g} mW, not in the energy shown "
                 f"({spec.sources.get('static_mW', ('',))[0]})",
                 "router (0, 0)": "the board; (1, 0) is the host at the other end of the line",

@@ -172,12 +172,9 @@ class Spinnaker(Chip):
         self, machine: Machine, network: Network, step_ps: NDArray[np.int64]
     ) -> HardwareReport:
         """Everything the machine did in ticks that took so long each."""
-        shape, spec = machine.layout.machine, self.spec
+        shape = machine.layout.machine
         columns, rows = (shape.position.max(axis=0) + 1).tolist()
-        return HardwareReport(
-            chip=self.name,
-            spec=spec.name,
-            effects=self.effects,
+        return self.hardware_report(
             fidelity=self.fidelity if "fabric" in self.effects else "free",
             mesh=(int(columns), int(rows)),
             step_ps=step_ps,
@@ -200,13 +197,7 @@ class Spinnaker(Chip):
                 f"; the busiest core needs {machine.load(steps):.3g} x real time: "
                 "time_scale_factor=... or fewer neurons_per_core"
             )
-        marks: dict[str, list[str]] = {}
-        for row in spec.table():
-            marks.setdefault(row.evidence, []).append(row.field)
         return {
-            "specification": spec.note,
-            "unverified (mark R: recalled)": ", ".join(marks.get("R", [])) or "none",
-            "chosen by this model (mark M)": ", ".join(marks.get("M", [])) or "none",
             "routing tables": f"at most {int(sizes.max(initial=0))} entries of "
             f"{spec.table_entries} on a chip, {layout.saved_entries} saved by minimising",
             "timer overruns": keeping_up,
