@@ -43,8 +43,9 @@ from hwmodels.chip import Transit, postponed
 from hwmodels.compiling import can_compile, compiled
 from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
-from hwmodels.fabric.flat_engine import BatchedEngine, CompiledEngine
+from hwmodels.fabric.flat_engine import BatchedEngine
 from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.mesh_window import WindowEngine
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Engine, Routes
 from hwmodels.fabric.simpy_engine import SimPyEngine
 from hwmodels.fabric.sweep import count, sweep
@@ -87,7 +88,7 @@ class Operations:
 EVENT_ENGINES: dict[str, Callable[..., Engine]] = {
     "reference": SimPyEngine,
     "batched": BatchedEngine,
-    "compiled": CompiledEngine,
+    "compiled": WindowEngine,
 }
 
 
@@ -218,7 +219,19 @@ class MulticoreTransport:
             self._done.visits += len(sweep_ps) * int(self._visits[-1])
             self._done.updates += updates
         self._swept_ps += sweep_ps.sum(axis=0)
-        bounds, transit = made[starts].tolist(), None
+        transit, bounds = None, made[starts]
+        if self.period_ps is None and len(sweep_ps) > 1 and isinstance(self._engine, WindowEngine):
+            done = self._engine.steps(
+                first, axon, sent_ps, self._routes, bounds, self._now_ps, self.overhead_ps, sweep_ps
+            )
+            if done is not None:
+                durations = (done[0] + self.overhead_ps).tolist()
+                self.step_ps += durations
+                self._now_ps += sum(durations)
+                if len(done[1]):
+                    self._packets.append(done[1])
+                return None
+        bounds = bounds.tolist()
         for k, swept_ps in enumerate(sweep_ps):
             here = slice(bounds[k], bounds[k + 1])
             messages = AxonMessages(first + k, axon[here], sent_ps[here], self._routes)

@@ -1,0 +1,115 @@
+"""Steps that all end at a barrier, carried one after another by one call.
+
+Between two steps the mesh is empty, so nothing has to come back to Python before the last one is
+done: what a step is made of (:class:`hwmodels.fabric.messages.Messages`) and what became of it lie
+in arrays of all steps. The steps are those of :class:`~hwmodels.fabric.flat_engine.CompiledEngine`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hwmodels.compiling import compiled
+from hwmodels.fabric.flat_engine import CompiledEngine
+from hwmodels.fabric.mesh_kernel import PARTS, carry
+from hwmodels.fabric.mesh_tables import ARRIVE, INJECT
+from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
+
+#: Bits of a number by which messages are sorted.
+_BITS = 62
+
+
+class WindowEngine(CompiledEngine):
+    """The compiled engine, which carries many steps at once where they do not depend on others."""
+
+    def steps(
+        self, first: int, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], routes: Routes,
+        bounds: NDArray[np.int64], now_ps: int, overhead_ps: int, sweep_ps: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray] | None:  # fmt: skip
+        """Carry the messages of some steps under a barrier.
+
+        Parameters
+        ----------
+        first : int
+            The first step.
+        axon, sent_ps : int64, shape (n,)
+            Of :class:`~hwmodels.fabric.messages.AxonMessages`, step after step.
+        routes : Routes
+        bounds : int64, shape (steps + 1,)
+            Where the messages of each step begin.
+        now_ps, overhead_ps : int
+            Start of the first step, and time from the end of all work to the next one.
+        sweep_ps : int64, shape (steps, cores)
+
+        Returns
+        -------
+        int64, shape (steps,), and array of :data:`hwmodels.result.PACKET`, or None
+            When all work of each step ended, from its start, and the packets, if they are kept;
+            None where steps are too long to be sorted together.
+        """
+        n, counts = len(axon), np.diff(bounds)
+        most = int(counts.max(initial=0))
+        bits, longest = most.bit_length(), int(sent_ps.max(initial=0)).bit_length()
+        if len(counts).bit_length() + longest + bits > _BITS:
+            return None
+        messages = AxonMessages(first, axon, sent_ps, routes)
+        axon = self._follow(messages)
+        self._make_room(most)
+        which = np.repeat(np.arange(len(counts)), counts)
+        schedule = which << longest | sent_ps
+        schedule <<= bits
+        schedule |= np.arange(n) - bounds[which]
+        schedule.sort()
+        schedule &= (1 << longest + bits) - 1
+        ends_ps, kept = np.empty_like(counts), n if self.keep_packets else 0
+        order, inject_ps, arrive_ps = np.empty((3, kept), dtype=np.int64)
+        self._clock_ps = compiled(carry_steps, *_PARTS, allocates=False)(
+            self._shape, self._state, self._traffic, self._numbered(most), axon, self._paths,
+            sent_ps, bounds, self._clock_ps, self._mesh.settle_ps, sweep_ps, schedule, bits,
+            now_ps, overhead_ps, ends_ps, order, inject_ps, arrive_ps,
+        )  # fmt: skip
+        assert self._clock_ps >= 0, "a packet is lost in the mesh"
+        self._step = first + len(counts) - 1
+        if not kept:
+            return ends_ps, NO_PACKETS
+        packets = self._described(messages, axon[order])
+        packets["step"] += which
+        packets["inject_ps"], packets["arrive_ps"] = inject_ps, arrive_ps
+        return ends_ps, packets
+
+
+def carry_steps(  # type: ignore[no-untyped-def]
+    shape, state, traffic, slots, axon, paths, sent_ps, bounds, clock_ps, settle_ps, sweep_ps,
+    schedule, bits, now_ps, overhead_ps, ends_ps, order, inject_ps, arrive_ps,
+):  # fmt: skip
+    """See :meth:`WindowEngine.steps`; returns the time in the mesh afterwards, or -1.
+
+    Fills ``ends_ps`` and, where these have room, which message each packet is, by step and then by
+    time of arrival, and its times.
+    """
+    for k in range(len(bounds) - 1):
+        begin, end = bounds[k], bounds[k + 1]
+        done_ps = 0
+        for core in range(sweep_ps.shape[1]):
+            done_ps = max(done_ps, sweep_ps[k, core])
+        if end > begin:
+            start_ps = clock_ps + settle_ps
+            n, clock_ps = carry(
+                shape, state, traffic, slots[: end - begin], axon[begin:end], paths,
+                sent_ps[begin:end], start_ps, sweep_ps[k], schedule[begin:end], bits,
+            )  # fmt: skip
+            if n != end - begin:
+                return -1
+            done_ps = max(done_ps, clock_ps - start_ps)
+            for i in range(begin, end if len(order) else begin):
+                slot = traffic.delivered[i - begin]
+                order[i] = begin + slot
+                inject_ps[i] = traffic.messages[(slot << 3) + INJECT] - start_ps + now_ps
+                arrive_ps[i] = traffic.messages[(slot << 3) + ARRIVE] - start_ps + now_ps
+        ends_ps[k] = done_ps
+        now_ps += done_ps + overhead_ps
+    return clock_ps
+
+
+_PARTS = (*PARTS[carry], carry)
