@@ -43,7 +43,11 @@ def engine_for(chip: str, network) -> HardwareEngine:
     return engine
 
 
-@every_chip
+@pytest.mark.parametrize(
+    "chip",
+    [*chip_names(), *(f"{c}:mapper=traffic" for c in chip_names() if "mapper" in
+                      chip_class(c).options())],
+)  # fmt: skip
 def test_the_same_script_on_an_ideal_chip_is_the_reference_bit_for_bit(chip):
     ideal = get_engine(f"{chip}:neurons=exact:effects=none")
     result = workload().experiment.execute(ideal)
