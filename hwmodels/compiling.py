@@ -50,5 +50,5 @@ def compiled(
     """
     numba = _numba()
     for part in parts:
-        numba.extending.register_jitable(part)
+        numba.extending.register_jitable(forceinline=not allocates)(part)
     return numba.njit(cache=True, nogil=True, _nrt=allocates)(function)

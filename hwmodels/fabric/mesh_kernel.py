@@ -191,6 +191,252 @@ def compete(shape, state, traffic, slot, sender, ready, n_ready):  # type: ignor
     return n_ready + (doing <= MASK)
 
 
+def first_due(lanes):  # type: ignore[no-untyped-def]
+    """When the earliest event of all lanes is due, and the first lane that has it."""
+    due, lane = lanes[DUE], 0
+    for other in range(1, len(lanes) >> 2):
+        if lanes[(other << 2) + DUE] < due:
+            due, lane = lanes[(other << 2) + DUE], other
+    return due, lane
+
+
+def pass_on(shape, state, traffic, now, lane, until_ps, n_delivered):  # type: ignore[no-untyped-def]
+    """Arrivals one after another, while nothing else happens at the same time.
+
+    The first event of all is that of ``lane`` at ``now``. Stops before ``until_ps``, and before
+    what must go through both phases of an instant; returns when that is, its lane, and how many
+    messages have arrived.
+    """
+    link_room, lane_room, across, way = shape.link_room, shape.lane_room, shape.across, shape.way
+    fifo, ports, lanes, events = state.fifo, state.ports, state.lanes, state.events
+    ports_mask, in_lane, in_link = (1 << shape.shift) - 1, lane_room - 1, link_room - 1
+    while now < until_ps:
+        row = lane << 2
+        first = lanes[row + FIRST]
+        place = ((lane * lane_room + (first & in_lane)) << 1) & INDEX
+        event = events[place]
+        output = (event >> 1) & OUTPUT
+        record = output << 3
+        if not event & 1 or ports[record + LANES] & APART or ports[record + STATE] != BUSY:
+            break
+        # When the next event is due, of this lane and of all.
+        first += 1
+        coming = FAR
+        if first < lanes[row + LAST]:
+            following = ((lane * lane_room + (first & in_lane)) << 1) & INDEX
+            coming = now + (((events[following] >> OUTPUT_BITS) - now) & AHEAD)
+        lanes[row + DUE] = coming
+        coming, after = first_due(lanes)
+        if coming == now:
+            lanes[row + DUE] = now
+            break
+        flit = events[place + 1]
+        there = (output + across[output & ports_mask]) & INDEX
+        behind = there << 3
+        entered = ports[behind + ENTERED]
+        mine = there & ports_mask
+        place = (there * link_room + (entered & in_link)) & INDEX
+        if entered != ports[behind + LEFT]:
+            fifo[place] = flit
+        else:
+            output = (there - mine + wanted(way, flit)) & INDEX
+            head = output << 3
+            doing, number = ports[head + STATE], ports[head + GRANTED]
+            if doing > MASK:
+                fifo[place] = flit
+                ports[head + STATE] = doing | 1 << mine
+            else:
+                if ports[behind + AWAITED] or (
+                    number == ports[head + SURE] and not count(shape, state, output, number, now)
+                ):
+                    lanes[row + DUE] = now
+                    break
+                fifo[place] = now
+                ports[behind + LEFT] = entered + 1
+                ports[head + GRANTED] = number + 1
+                ports[head + POINTER] = mine + 1  # a link is never the last input
+                if output & ports_mask < 4:
+                    ports[head + STATE] = BUSY
+                    launch(shape, state, output, flit, now)
+                    coming, after = first_due(lanes)
+                else:
+                    eject(shape, state, traffic, output, number, flit, now, n_delivered)
+                    n_delivered += 1
+        ports[behind + ENTERED] = entered + 1
+        ports[record + STATE] = IDLE
+        lanes[row + FIRST] = first
+        now, lane = coming, after
+    return now, lane, n_delivered
+
+
+def start(shape, state, traffic, slot, now, n_delivered):  # type: ignore[no-untyped-def]
+    """A message at the head of its port, and nothing else happens at the same time.
+
+    Returns how many messages have arrived, and how many heads it leaves behind.
+    """
+    ports, messages = state.ports, traffic.messages
+    message = (slot << 3) & INDEX
+    ports_mask, in_link = (1 << shape.shift) - 1, shape.link_room - 1
+    sender = (messages[message + ENDS] >> 32) & INDEX
+    here = traffic.senders[(sender << 3) + PORT] & INDEX
+    mine = here & ports_mask
+    flit = messages[message + FLIT]
+    output = (here - mine + wanted(shape.way, flit)) & INDEX
+    record = output << 3
+    doing, number = ports[record + STATE], ports[record + GRANTED]
+    if doing > MASK:
+        ports[record + STATE] = doing | 1 << mine
+        return n_delivered, 0
+    if number == ports[record + SURE] and not count(shape, state, output, number, now):
+        ports[record + STATE] = 1 << mine
+        wait(shape, state, output, number)
+        return n_delivered, 0
+    left = ports[(here << 3) + LEFT]
+    state.fifo[(here * shape.link_room + (left & in_link)) & INDEX] = now
+    ports[(here << 3) + LEFT] = left + 1
+    ports[record + GRANTED] = number + 1
+    ports[record + POINTER] = mine + 1 if mine + 1 < shape.inputs else 0
+    if output & ports_mask < 4:
+        ports[record + STATE] = BUSY
+        launch(shape, state, output, flit, now)
+    else:
+        eject(shape, state, traffic, output, number, flit, now, n_delivered)
+        n_delivered += 1
+    state.popped[0] = here
+    return n_delivered, int(follow(shape, state, traffic, sender, now, True))
+
+
+def arrive(shape, state, now, lane, ready):  # type: ignore[no-untyped-def]
+    """All events of an instant, none in a lane before this one; how many outputs may grant."""
+    link_room, lane_room, across, way = shape.link_room, shape.lane_room, shape.across, shape.way
+    fifo, ports, lanes, events = state.fifo, state.ports, state.lanes, state.events
+    ports_mask = (1 << shape.shift) - 1
+    in_lane, in_link, n_ready = lane_room - 1, link_room - 1, 0
+    for current in range(lane, len(lanes) >> 2):
+        row = current << 2
+        while lanes[row + DUE] == now:
+            first = lanes[row + FIRST]
+            place = ((current * lane_room + (first & in_lane)) << 1) & INDEX
+            event, flit = events[place], events[place + 1]
+            first += 1
+            lanes[row + FIRST] = first
+            coming = FAR
+            if first < lanes[row + LAST]:
+                place = ((current * lane_room + (first & in_lane)) << 1) & INDEX
+                coming = now + (((events[place] >> OUTPUT_BITS) - now) & AHEAD)
+            lanes[row + DUE] = coming
+            output = (event >> 1) & OUTPUT
+            record = output << 3
+            if event & 1:
+                there = (output + across[output & ports_mask]) & INDEX
+                behind = there << 3
+                entered = ports[behind + ENTERED]
+                fifo[(there * link_room + (entered & in_link)) & INDEX] = flit
+                ports[behind + ENTERED] = entered + 1
+                if entered == ports[behind + LEFT]:
+                    mine = there & ports_mask
+                    head = ((there - mine + wanted(way, flit)) & INDEX) << 3
+                    doing = ports[head + STATE] | 1 << mine
+                    ready[n_ready] = head
+                    n_ready += doing <= MASK
+                    ports[head + STATE] = doing if doing > MASK else doing | READY
+                if ports[record + LANES] & APART:
+                    continue
+            mask = ports[record + STATE] & MASK
+            ports[record + STATE] = mask | READY if mask else IDLE
+            ready[n_ready] = record
+            n_ready += mask != 0
+    return n_ready
+
+
+def grant(shape, state, traffic, ready, n_ready, n_popped, soon, now, scheduled, n_delivered):  # type: ignore[no-untyped-def]
+    """Each output that may grant, does; then new heads compete.
+
+    Returns how many outputs have to be looked at a picosecond later, and how many messages have
+    arrived.
+    """
+    link_room, across, inputs = shape.link_room, shape.across, shape.inputs
+    fifo, ports, popped = state.fifo, state.ports, state.popped
+    senders, messages = traffic.senders, traffic.messages
+    ports_mask, in_link, n_soon = (1 << shape.shift) - 1, link_room - 1, 0
+    for k in range(n_ready):
+        record = ready[k] & INDEX
+        output = record >> 3
+        direction = output & ports_mask
+        number = ports[record + GRANTED]
+        if number == ports[record + SURE] and not count(shape, state, output, number, now):
+            wait(shape, state, output, number)
+            continue
+        ports[record + GRANTED] = number + 1
+
+        # Round robin: the first input at or after the pointer, or else the first.
+        mask, pointer = ports[record + STATE] & MASK, ports[record + POINTER]
+        beyond = (mask >> pointer) << pointer
+        bit = beyond & -beyond if beyond else mask & -mask
+        mine = shape.places[((bit * SPREAD) & INDEX) >> 27]
+        ports[record + POINTER] = mine + 1 if mine + 1 < inputs else 0
+        mask ^= bit
+
+        # The packet leaves its FIFO, and the head behind it competes from the next ps on.
+        here = (output - direction + mine) & INDEX
+        source = here << 3
+        left = ports[source + LEFT]
+        place = (here * link_room + (left & in_link)) & INDEX
+        ports[source + LEFT] = left + 1
+        popped[n_popped] = here
+        if mine < 4:
+            flit = fifo[place]
+            fifo[place] = now
+            n_popped += ports[source + ENTERED] > left + 1
+            if ports[source + AWAITED]:
+                ports[source + AWAITED] = 0
+                upstream = (here + across[mine]) & INDEX
+                waiting = (upstream << 3) & INDEX
+                if shape.credit_ps == 1:
+                    ports[waiting + STATE] = READY | ports[waiting + STATE] & MASK
+                    soon[n_soon] = waiting
+                    n_soon += 1
+                else:
+                    ports[waiting + STATE] = STUCK | ports[waiting + STATE] & MASK
+                    at, room = now + shape.credit_ps, shape.lane_room
+                    push(state.lanes, state.events, room, shape.credit_lane, at, upstream << 1, 0)
+        else:
+            fifo[place] = now
+            sender = shape.sender[here] & INDEX
+            flit = messages[(senders[(sender << 3) + HEAD] << 3) + FLIT]
+            n_popped += follow(shape, state, traffic, sender, now, scheduled)
+
+        if direction < 4:
+            ports[record + STATE] = BUSY | mask
+            launch(shape, state, output, flit, now)
+        else:
+            eject(shape, state, traffic, output, number, flit, now, n_delivered)
+            n_delivered += 1
+            if mask:
+                ports[record + STATE] = READY | mask
+                soon[n_soon] = record
+                n_soon += 1
+            else:
+                ports[record + STATE] = IDLE
+
+    # New heads; nothing looks at them before the next picosecond.
+    for k in range(n_popped):
+        here = popped[k] & INDEX
+        mine = here & ports_mask
+        if mine < 4:
+            left = ports[(here << 3) + LEFT]
+            flit = fifo[(here * link_room + (left & in_link)) & INDEX]
+        else:
+            slot = senders[((shape.sender[here] << 3) & INDEX) + HEAD]
+            flit = messages[((slot << 3) & INDEX) + FLIT]
+        record = ((here - mine + wanted(shape.way, flit)) << 3) & INDEX
+        doing = ports[record + STATE] | 1 << mine
+        soon[n_soon] = record
+        n_soon += doing <= MASK
+        ports[record + STATE] = doing if doing > MASK else doing | READY
+    return n_soon, n_delivered
+
+
 def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type: ignore[no-untyped-def]
     """Everything that happens before ``until_ps``; returns how many messages arrived.
 
@@ -199,278 +445,67 @@ def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type:
     which their sender has made them if nothing holds it up: sorted words of the time from
     ``start_ps`` and, in the lowest ``bits``, the number.
     """
-    shift, link_room, lane_room = shape.shift, shape.link_room, shape.lane_room
-    across, way, places = shape.across, shape.way, shape.places
-    inputs = shape.inputs
-    fifo, ports, lanes, events = state.fifo, state.ports, state.lanes, state.events
+    lanes, ports, ready, soon = state.lanes, state.ports, state.ready, state.soon
     heap_ps, heap_what, size = state.heap_ps, state.heap_what, state.size
-    ready, soon, popped, credit_ps = state.ready, state.soon, state.popped, shape.credit_ps
-    senders, messages = traffic.senders, traffic.messages
-    n_lanes, ports_mask, n_delivered = len(lanes) >> 2, (1 << shift) - 1, 0
-    in_lane, in_link = lane_room - 1, link_room - 1
-    upcoming, n_schedule = 0, len(schedule)
+    messages, n_delivered, upcoming, n_schedule = traffic.messages, 0, 0, len(schedule)
     while True:
-        now, lane = lanes[DUE], 0
-        for other in range(1, n_lanes):
-            if lanes[(other << 2) + DUE] < now:
-                now, lane = lanes[(other << 2) + DUE], other
+        now, lane = first_due(lanes)
         planned = start_ps + (schedule[upcoming] >> bits) if upcoming < n_schedule else FAR
-        held = min(heap_ps[0], planned) if size[0] else planned
-
-        # Arrivals one after another, while nothing else happens at the same time.
-        while now < held and now < until_ps:
-            row = lane << 2
-            first = lanes[row + FIRST]
-            place = ((lane * lane_room + (first & in_lane)) << 1) & INDEX
-            event = events[place]
-            output = (event >> 1) & OUTPUT
-            record = output << 3
-            if not event & 1 or ports[record + LANES] & APART or ports[record + STATE] != BUSY:
-                break
-            # When the next event is due, of this lane and of all.
-            first += 1
-            coming = FAR
-            if first < lanes[row + LAST]:
-                following = ((lane * lane_room + (first & in_lane)) << 1) & INDEX
-                coming = now + (((events[following] >> OUTPUT_BITS) - now) & AHEAD)
-            lanes[row + DUE] = coming
-            coming, after = lanes[DUE], 0
-            for other in range(1, n_lanes):
-                if lanes[(other << 2) + DUE] < coming:
-                    coming, after = lanes[(other << 2) + DUE], other
-            if coming == now:
-                lanes[row + DUE] = now
-                break
-            flit = events[place + 1]
-            there = (output + across[output & ports_mask]) & INDEX
-            behind = there << 3
-            entered = ports[behind + ENTERED]
-            mine = there & ports_mask
-            place = (there * link_room + (entered & in_link)) & INDEX
-            if entered != ports[behind + LEFT]:
-                fifo[place] = flit
-            else:
-                output = (there - mine + wanted(way, flit)) & INDEX
-                head = output << 3
-                doing, number = ports[head + STATE], ports[head + GRANTED]
-                if doing > MASK:
-                    fifo[place] = flit
-                    ports[head + STATE] = doing | 1 << mine
-                else:
-                    if ports[behind + AWAITED] or (
-                        number == ports[head + SURE]
-                        and not count(shape, state, output, number, now)
-                    ):
-                        lanes[row + DUE] = now
-                        break
-                    fifo[place] = now
-                    ports[behind + LEFT] = entered + 1
-                    ports[head + GRANTED] = number + 1
-                    ports[head + POINTER] = mine + 1  # a link is never the last input
-                    if output & ports_mask < 4:
-                        ports[head + STATE] = BUSY
-                        launch(shape, state, output, flit, now)
-                        takes = (ports[head + LANES] >> ARRIVAL) & LANE
-                        if lanes[(takes << 2) + DUE] < coming:
-                            coming, after = lanes[(takes << 2) + DUE], takes
-                        takes = ports[head + LANES] >> FREE
-                        if lanes[(takes << 2) + DUE] < coming:
-                            coming, after = lanes[(takes << 2) + DUE], takes
-                    else:
-                        eject(shape, state, traffic, output, number, flit, now, n_delivered)
-                        n_delivered += 1
-            ports[behind + ENTERED] = entered + 1
-            ports[record + STATE] = IDLE
-            lanes[row + FIRST] = first
-            now, lane = coming, after
-        alone = planned < now and (not size[0] or planned < heap_ps[0])
-        now = min(now, held)
+        waits = heap_ps[0] if size[0] else FAR
+        held = min(planned, waits, until_ps)
+        if now < held:
+            now, lane, n_delivered = pass_on(shape, state, traffic, now, lane, held, n_delivered)
+        alone = planned < now and planned < waits
+        now = min(now, planned, waits)
         if now >= until_ps:
             return n_delivered
-        n_ready = n_popped = n_soon = 0
-
-        # A message of a sender, and nothing else happens at the same time.
-        if alone and (
-            upcoming + 1 == n_schedule or start_ps + (schedule[upcoming + 1] >> bits) > now
-        ):
+        n_ready = n_popped = 0
+        if alone and upcoming + 1 < n_schedule:
+            alone = start_ps + (schedule[upcoming + 1] >> bits) > now
+        if alone:
             slot = schedule[upcoming] & ((1 << bits) - 1)
-            message = (slot << 3) & INDEX
             upcoming += 1
-            if messages[message + INJECT] != now:
+            if messages[(slot << 3) + INJECT] != now:
                 continue  # its sender was held up
-            sender = (messages[message + ENDS] >> 32) & INDEX
-            here = senders[(sender << 3) + PORT] & INDEX
-            mine = here & ports_mask
-            flit = messages[message + FLIT]
-            output = (here - mine + wanted(way, flit)) & INDEX
-            record = output << 3
-            doing, number = ports[record + STATE], ports[record + GRANTED]
-            if doing > MASK:
-                ports[record + STATE] = doing | 1 << mine
-                continue
-            if number == ports[record + SURE] and not count(shape, state, output, number, now):
-                ports[record + STATE] = 1 << mine
-                wait(shape, state, output, number)
-                continue
-            left = ports[(here << 3) + LEFT]
-            fifo[(here * link_room + (left & in_link)) & INDEX] = now
-            ports[(here << 3) + LEFT] = left + 1
-            ports[record + GRANTED] = number + 1
-            ports[record + POINTER] = mine + 1 if mine + 1 < inputs else 0
-            if output & ports_mask < 4:
-                ports[record + STATE] = BUSY
-                launch(shape, state, output, flit, now)
-            else:
-                eject(shape, state, traffic, output, number, flit, now, n_delivered)
-                n_delivered += 1
-            popped[0] = here
-            n_popped = follow(shape, state, traffic, sender, now, True) != 0
-
-        # What arrives at this instant.
-        for current in range(lane, n_lanes):  # those before it have nothing yet
-            row = current << 2
-            while lanes[row + DUE] == now:
-                first = lanes[row + FIRST]
-                place = ((current * lane_room + (first & in_lane)) << 1) & INDEX
-                event, flit = events[place], events[place + 1]
-                first += 1
-                lanes[row + FIRST] = first
-                coming = FAR
-                if first < lanes[row + LAST]:
-                    place = ((current * lane_room + (first & in_lane)) << 1) & INDEX
-                    coming = now + (((events[place] >> OUTPUT_BITS) - now) & AHEAD)
-                lanes[row + DUE] = coming
-                output = (event >> 1) & OUTPUT
-                record = output << 3
-                if event & 1:
-                    there = (output + across[output & ports_mask]) & INDEX
-                    behind = there << 3
-                    entered = ports[behind + ENTERED]
-                    fifo[(there * link_room + (entered & in_link)) & INDEX] = flit
-                    ports[behind + ENTERED] = entered + 1
-                    if entered == ports[behind + LEFT]:
-                        mine = there & ports_mask
-                        head = ((there - mine + wanted(way, flit)) & INDEX) << 3
-                        doing = ports[head + STATE] | 1 << mine
-                        ready[n_ready] = head
-                        n_ready += doing <= MASK
-                        ports[head + STATE] = doing if doing > MASK else doing | READY
-                    if ports[record + LANES] & APART:
-                        continue
-                mask = ports[record + STATE] & MASK
-                ports[record + STATE] = mask | READY if mask else IDLE
-                ready[n_ready] = record
-                n_ready += mask != 0
-        while size[0] and heap_ps[0] == now:
-            what = heap_pop(heap_ps, heap_what, size)
-            if what < 0:
-                record = ((-1 - what) << 3) & INDEX
-                mask = ports[record + STATE] & MASK
-                ports[record + STATE] = mask | READY if mask else IDLE
-                ready[n_ready] = record
-                n_ready += mask != 0
-            else:
-                slot = senders[(what << 3) + HEAD]
-                n_ready = compete(shape, state, traffic, slot, what, ready, n_ready)
-        while upcoming < n_schedule and start_ps + (schedule[upcoming] >> bits) == now:
-            slot = schedule[upcoming] & ((1 << bits) - 1)
-            upcoming += 1
-            if messages[(slot << 3) + INJECT] == now:  # else its sender was held up
-                sender = messages[(slot << 3) + ENDS] >> 32
-                n_ready = compete(shape, state, traffic, slot, sender, ready, n_ready)
-
-        more = True
-        while more:
-            # Each output that may grant.
-            for k in range(n_ready):
-                record = ready[k] & INDEX
-                output = record >> 3
-                direction = output & ports_mask
-                number = ports[record + GRANTED]
-                if number == ports[record + SURE] and not count(shape, state, output, number, now):
-                    wait(shape, state, output, number)
-                    continue
-                ports[record + GRANTED] = number + 1
-
-                # Round robin: the first input at or after the pointer, or else the first.
-                mask, pointer = ports[record + STATE] & MASK, ports[record + POINTER]
-                beyond = (mask >> pointer) << pointer
-                bit = beyond & -beyond if beyond else mask & -mask
-                mine = places[((bit * SPREAD) & INDEX) >> 27]
-                ports[record + POINTER] = mine + 1 if mine + 1 < inputs else 0
-                mask ^= bit
-
-                # The packet leaves its FIFO, and the head behind it competes from the next ps on.
-                here = (output - direction + mine) & INDEX
-                source = here << 3
-                left = ports[source + LEFT]
-                place = (here * link_room + (left & in_link)) & INDEX
-                ports[source + LEFT] = left + 1
-                popped[n_popped] = here
-                if mine < 4:
-                    flit = fifo[place]
-                    fifo[place] = now
-                    n_popped += ports[source + ENTERED] > left + 1
-                    if ports[source + AWAITED]:
-                        ports[source + AWAITED] = 0
-                        upstream = (here + across[mine]) & INDEX
-                        waiting = (upstream << 3) & INDEX
-                        if credit_ps == 1:
-                            ports[waiting + STATE] = READY | ports[waiting + STATE] & MASK
-                            soon[n_soon] = waiting
-                            n_soon += 1
-                        else:
-                            ports[waiting + STATE] = STUCK | ports[waiting + STATE] & MASK
-                            at = now + credit_ps
-                            push(lanes, events, lane_room, shape.credit_lane, at, upstream << 1, 0)
+            n_delivered, n_popped = start(shape, state, traffic, slot, now, n_delivered)
+        else:
+            n_ready = arrive(shape, state, now, lane, ready)
+            while size[0] and heap_ps[0] == now:
+                what = heap_pop(heap_ps, heap_what, size)
+                if what < 0:
+                    record = ((-1 - what) << 3) & INDEX
+                    mask = ports[record + STATE] & MASK
+                    ports[record + STATE] = mask | READY if mask else IDLE
+                    ready[n_ready] = record
+                    n_ready += mask != 0
                 else:
-                    fifo[place] = now
-                    sender = shape.sender[here] & INDEX
-                    flit = messages[(senders[(sender << 3) + HEAD] << 3) + FLIT]
-                    n_popped += follow(shape, state, traffic, sender, now, n_schedule > 0)
+                    slot = traffic.senders[(what << 3) + HEAD]
+                    n_ready = compete(shape, state, traffic, slot, what, ready, n_ready)
+            while upcoming < n_schedule and start_ps + (schedule[upcoming] >> bits) == now:
+                slot = schedule[upcoming] & ((1 << bits) - 1)
+                upcoming += 1
+                if messages[(slot << 3) + INJECT] == now:
+                    sender = messages[(slot << 3) + ENDS] >> 32
+                    n_ready = compete(shape, state, traffic, slot, sender, ready, n_ready)
 
-                if direction < 4:
-                    ports[record + STATE] = BUSY | mask
-                    launch(shape, state, output, flit, now)
-                else:
-                    eject(shape, state, traffic, output, number, flit, now, n_delivered)
-                    n_delivered += 1
-                    if mask:
-                        ports[record + STATE] = READY | mask
-                        soon[n_soon] = record
-                        n_soon += 1
-                    else:
-                        ports[record + STATE] = IDLE
-
-            # New heads; nothing looks at them before the next picosecond.
-            for k in range(n_popped):
-                here = popped[k] & INDEX
-                mine = here & ports_mask
-                if mine < 4:
-                    left = ports[(here << 3) + LEFT]
-                    flit = fifo[(here * link_room + (left & in_link)) & INDEX]
-                else:
-                    slot = senders[((shape.sender[here] << 3) & INDEX) + HEAD]
-                    flit = messages[((slot << 3) & INDEX) + FLIT]
-                record = ((here - mine + wanted(way, flit)) << 3) & INDEX
-                doing = ports[record + STATE] | 1 << mine
-                soon[n_soon] = record
-                n_soon += doing <= MASK
-                ports[record + STATE] = doing if doing > MASK else doing | READY
-
-            # The next picosecond, at once if nothing else happens then.
-            coming = heap_ps[0] if size[0] else FAR
+        # Grants; then those of the next picosecond, at once if nothing else happens then.
+        while n_ready or n_popped:
+            n_soon, n_delivered = grant(
+                shape, state, traffic, ready, n_ready, n_popped, soon, now, n_schedule > 0,
+                n_delivered,
+            )  # fmt: skip
+            now, n_ready, n_popped = now + 1, 0, 0
+            coming, lane = first_due(lanes)
+            if size[0]:
+                coming = min(coming, heap_ps[0])
             if upcoming < n_schedule:
                 coming = min(coming, start_ps + (schedule[upcoming] >> bits))
-            for other in range(n_lanes):
-                coming = min(coming, lanes[(other << 2) + DUE])
-            now += 1
-            more = n_soon > 0 and now < coming and now < until_ps
-            if more:
-                ready, soon = soon, ready
-                n_ready, n_popped, n_soon = n_soon, 0, 0
-        for k in range(n_soon):
-            push(lanes, events, lane_room, shape.next_lane, now, (soon[k] >> 3) << 1, 0)
+            if now < coming and now < until_ps:
+                ready, soon, n_ready = soon, ready, n_soon
+            else:
+                for k in range(n_soon):
+                    output = soon[k] >> 3
+                    push(lanes, state.events, shape.lane_room, shape.next_lane, now, output << 1, 0)
 
 
 def carry(  # type: ignore[no-untyped-def]
@@ -488,6 +523,7 @@ def carry(  # type: ignore[no-untyped-def]
 #: The functions that a kernel calls.
 _ADVANCE = (
     heap_push, heap_pop, push, wanted, enter, eject, count, wait, launch, follow, compete,
+    first_due, pass_on, start, arrive, grant,
 )  # fmt: skip
 PARTS = {
     advance: _ADVANCE,
