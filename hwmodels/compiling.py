@@ -46,7 +46,8 @@ def compiled(
 
     The code is cached beside the source file, so it is compiled once for an installation. A
     kernel that allocates no arrays (nor lists) need not count who uses those it is given, which
-    costs locked instructions wherever one function hands arrays to another.
+    costs locked instructions wherever one function hands arrays to another, and becomes one
+    with its parts.
     """
     numba = _numba()
     for part in parts:

@@ -24,6 +24,7 @@ from hwmodels.fabric.mesh_tables import (
     DELAY,
     DUE,
     ENDS,
+    ENTERED,
     FAR,
     FLIT,
     FREE,
@@ -32,6 +33,7 @@ from hwmodels.fabric.mesh_tables import (
     HOP,
     INJECT,
     LANES,
+    LEFT,
     MASK_BITS,
     MOST,
     OFFSET,
@@ -40,7 +42,9 @@ from hwmodels.fabric.mesh_tables import (
     PATH,
     PLACES,
     PORT,
+    RETURNED,
     SERVICE,
+    SURE,
     TAIL,
     WAY,
     Shape,
@@ -130,6 +134,9 @@ class BatchedEngine:
         self._hops = _NOTHING
         self._routes: Routes | None = None
         self._paths: Any = None
+        #: Packets sent since ports were numbered anew, and those granted before that.
+        self._unnumbered = 0
+        self._earlier = np.zeros(mesh.columns * mesh.rows * stride, dtype=np.int64)
         #: Whether steps under a barrier say which packets they carried.
         self.keep_packets = True
 
@@ -384,7 +391,7 @@ class BatchedEngine:
         rows = []
         for place, ends in self._outputs():
             cycle_ps = self._kinds[place][1] if place in self._kinds else 1
-            packets = int(self._state.ports[8 * place + GRANTED])
+            packets = int(self._state.ports[8 * place + GRANTED] + self._earlier[place])
             most = int(self._state.seldom[2 * place + MOST])
             rows.append((*ends, packets, packets * cycle_ps, most))
         return np.array(rows, dtype=LINK)
@@ -392,6 +399,35 @@ class BatchedEngine:
 
 class CompiledEngine(BatchedEngine):
     """The kernel on arrays, as machine code."""
+
+    #: How many packets may be sent before the numbers of ports, of 32 bits, are made small again;
+    #: a multiple of the places that a FIFO has in memory.
+    renumber_after = 1 << 29
+
+    def step(self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64]) -> Carried:
+        """See :class:`~hwmodels.fabric.messages.Engine`."""
+        self._unnumbered += len(messages)
+        if self._unnumbered > self.renumber_after:
+            self._renumber()
+            self._unnumbered = len(messages)
+        return super().step(messages, now_ps, sweep_ps)
+
+    def _renumber(self) -> None:
+        """Take the same from all numbers of packets of a FIFO, where all have grown so large."""
+        less, stride = self.renumber_after, self._stride
+        ports, seldom = self._state.ports.reshape(-1, 8), self._state.seldom.reshape(-1, 2)
+        places = np.array([place for place, _ in self._outputs()])
+        places = places[seldom[places, RETURNED] >= less]
+        seldom[places, RETURNED] -= less
+        ports[places, GRANTED] -= less
+        ports[places, SURE] -= less
+        self._earlier[places] += less
+        links = places[places % stride < 4]
+        behind = links + np.asarray(self._shape.across)[links % stride]
+        ports[behind, ENTERED] -= less
+        ports[behind, LEFT] -= less
+        inlets = self._inlets[ports[self._inlets, LEFT] >= less]
+        ports[inlets, LEFT] -= less
 
     def _table(self, values: Any) -> Any:
         return np.array(values, dtype=np.int64).ravel()

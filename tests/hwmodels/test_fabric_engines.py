@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwmodels.errors import ModelError
-from hwmodels.fabric.flat_engine import BatchedEngine
+from hwmodels.fabric.flat_engine import BatchedEngine, CompiledEngine
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.multicore import EVENT_ENGINES
 from tests.hwmodels.fabric_cases import carry, difference, random_case
@@ -22,6 +22,23 @@ OTHERS = sorted(set(EVENT_ENGINES) - {"reference"})
 @settings(max_examples=120, deadline=None)
 def test_an_engine_equals_the_reference_in_every_packet_link_and_step(engine, seed):
     assert difference(random_case(seed), engine) is None
+
+
+def test_numbers_of_packets_may_start_anew(monkeypatch):
+    renumbered = []
+
+    class Forgetful(CompiledEngine):
+        renumber_after = 8
+
+        def _renumber(self):
+            before = int(self._state.ports.sum())
+            super()._renumber()
+            renumbered.append(before - int(self._state.ports.sum()))
+
+    monkeypatch.setitem(EVENT_ENGINES, "forgetful", Forgetful)
+    for seed in range(150):
+        assert difference(random_case(seed), "forgetful") is None
+    assert sum(less > 0 for less in renumbered) > 20
 
 
 def test_random_cases_are_hard_enough():
