@@ -391,3 +391,45 @@ def test_chips_that_are_cut_off_are_not_used():
         Spinnaker(dead_chips=[[7, 0]])
     with pytest.raises(ModelError, match="dead_cores has chip 0 and number 16, .* 16 application"):
         Spinnaker(dead_cores=[[0, 16]])
+
+
+@pytest.mark.parametrize(("sdram_GBps", "waited"), [(0.0, 0), (1.0, 14)])
+def test_the_cores_of_a_chip_share_its_memory(sdram_GBps, waited):
+    # One packet wakes fifteen cores: all fetch at the same time.
+    n, words = 15, 40
+    pairs = [(0, c) for c in range(n * words)]
+    net = network(cells(n * words), source([2.0]), projections=[synapses(1, 0, pairs, 1e-3, 1.0)])
+    chip = Spinnaker(neurons_per_core=words, sdram_GBps=sdram_GBps, timer_spread_us=0.0)
+    counts = run_on(chip, net, 6.0).counts
+    assert counts.get("rows that waited for memory", 0) == waited
+
+
+def test_memory_that_all_ask_for_makes_rows_late():
+    # 15 cores take rows of 253 words for each of 12 spikes: 46,000 words, of 250,000 in 1 ms.
+    n, burst = 15, 12
+    pairs = [(s, c) for s in range(burst) for c in range(n * 100)]
+    pairs += [(s, c) for s in range(burst) for c in range(n * 100)]
+    net = network(
+        cells(n * 100), source(*[[2.0]] * burst), projections=[synapses(1, 0, pairs, 1e-3, 1.0)]
+    )
+    late = [
+        run_on(Spinnaker(neurons_per_core=100, sdram_GBps=rate), net, 8.0)
+        .counts.get("rows processed after their tick", 0)
+        for rate in (0.0, 1.0, 0.02)
+    ]  # fmt: skip
+    assert late[0] <= late[1] < late[2]
+
+
+def test_spikes_of_one_key_that_follow_each_other_share_a_row():
+    words = 12
+    net = network(
+        cells(16), source([2.1, 2.2, 2.3]),
+        projections=[synapses(1, 0, [(0, c) for c in range(words)], 1e-3, 1.0)],
+    )  # fmt: skip
+    chip = Spinnaker(send_backoff_us=0.0, timer_spread_us=0.0)
+    result = run_on(chip, net, 5.0)
+    assert result.counts["rows used again for an equal spike"] == 2
+    # Looked up once, added three times.
+    spikes = 118 + 492 + 2 * 53 + 120 + 250 + 30 * words + 2 * (64.5 + 30 * words)
+    tick = 6 * 26 * 16 + 5 * 124 * 16 + 19.5 * words
+    assert result.hardware.cores["busy_ps"][0] == 5_000 * (spikes + tick)

@@ -73,6 +73,7 @@ from hwmodels.chips.spinnaker.pipeline import (
     REFRACTORY,
     RULE,
     RUNNING,
+    SAME_ROW,
     SEND,
     SENDS_AS,
     SENT,
@@ -227,9 +228,9 @@ def _tick(
 
 def simulate(
     m, cost, unit, queue, pool, copies, counts, out, cell_tree, cell_rows, row_start, word_target,
-    word_kind, word_delay, word_weight, ring, delayed, state, constants, given_tick, given_cell,
-    given_at, given_end, drive_tick, drive_cell, drive_value, drive_at, drive_end, fired_cell,
-    fired_ps, spike_cell, spike_tick, trace_of, trace, unit_of, until,
+    word_kind, word_delay, word_weight, ring, delayed, memory, state, constants, given_tick,
+    given_cell, given_at, given_end, drive_tick, drive_cell, drive_value, drive_at, drive_end,
+    fired_cell, fired_ps, spike_cell, spike_tick, trace_of, trace, unit_of, until,
 ):  # fmt: skip
     """Work off all events before ``until``; whether it got there (else a table is full)."""
     times, count, heap, link, arbiter = m.times, m.counts, m.heap, m.link, m.arbiter
@@ -266,7 +267,7 @@ def simulate(
                 else:
                     job_ends(
                         cost, heap, count, unit, queue, copies, pool, cell_rows, row_start,
-                        word_target, word_kind, word_delay, word_weight, ring, u, now,
+                        word_target, word_kind, word_delay, word_weight, ring, memory, u, now,
                     )  # fmt: skip
             elif kind == FETCHED:
                 if unit[u, JOB] == NO_JOB and unit[u, FETCH_END] == now:
@@ -335,6 +336,7 @@ def simulate(
                     copies[row, OF_PACKET], copies[row, LOCAL] = packet, local
                     copies[row, SENT_PS], copies[row, ARRIVED_PS] = now, -1
                     copies[row, LATE], copies[row, STATE_OF] = 0, UNDER_WAY
+                    copies[row, SAME_ROW] = -1
                 if cost[NO_FABRIC]:
                     for local in range(node[root[tree], END] - first):
                         report(out, count, now, packet, local, ARRIVED)

@@ -111,6 +111,8 @@ class Machine:
         # What a delay extension keeps, and a stage more for what has not been sent yet.
         kept = spec.delay_steps * (stages + 2) if delayed else 1
         self._delayed = np.zeros((delayed, kept, size), dtype=np.int64)
+        #: Until when the memory of each chip is at work.
+        self._memory = np.zeros(layout.machine.chips, dtype=np.int64)
         self._most_again = max(stages, 1)
         self._ring = np.zeros((units, int(self._cost[k.SLOTS]), 2, size), dtype=np.int64)
         self.set_words(network)
@@ -136,6 +138,7 @@ class Machine:
         layout, spec = self.layout, self.spec
         unit = np.zeros((len(layout.size), k.UNIT), dtype=np.int64)
         unit[:, k.SLOT] = layout.chip * spec.application_cores + layout.port
+        unit[:, k.CHIP] = layout.chip
         unit[:, k.FIRST_CELL], unit[:, k.CELLS] = layout.first, layout.size
         unit[:, k.PADDED] = [1 << max(int(n) - 1, 0).bit_length() for n in layout.size]
         unit[:, k.TICK] = unit[:, k.LAST_TICK] = unit[:, k.FETCH_END] = -1
@@ -246,7 +249,7 @@ class Machine:
             self._fabric, self._cost, self.unit, self._queue, self._pool, self._copies,
             self._counts, self._out, self._cell_tree, layout.rows_of_cell, layout.row_start,
             self.word_target, self.word_kind, self.word_delay, self.word_weight, self._ring,
-            self._delayed, self.state, self.constants,
+            self._delayed, self._memory, self.state, self.constants,
             self._given_tick, self._given_cell, self._given_at, self._given_end,
             self._drive_tick, self._drive_cell, self._drive_value, self._drive_at,
             self._drive_end, self._fired_cell, self._fired_ps, self._spikes[0], self._spikes[1],
@@ -316,6 +319,8 @@ class Machine:
             "synaptic events too late to act": int(self.unit[:, k.LATE_WORDS].sum()),
             "rows processed after their tick": int(np.count_nonzero(self.copies[:, k.LATE])),
             "rows processed before the receiver's tick": int(self.unit[:, k.NOT_YET].sum()),
+            "rows used again for an equal spike": int(self.unit[:, k.SHARED].sum()),
+            "rows that waited for memory": int(self.unit[:, k.WAITED].sum()),
             "timer overruns": int(self.unit[:, k.OVERRUNS].sum()),
             "ring-buffer saturations": int(self.unit[:, k.SATURATIONS].sum()),
         }
@@ -416,6 +421,8 @@ def _costs(spec: SpinnakerSpec, conditions: Conditions) -> Ints:
         k.NO_FABRIC: int(conditions.ideal_fabric),
         k.DROP_LATE: int(spec.drop_late),
         k.DMA_HEADER: spec.row_header_words,
+        k.ROW_AGAIN: spec.cycles_ps(spec.row_again_cycles),
+        k.SDRAM_WORD: round(4e3 / spec.sdram_GBps) if spec.sdram_GBps else 0,
         k.DELAY_SPIKE: spec.cycles_ps(spec.delay_spike_cycles),
         k.DELAY_CELL: spec.cycles_ps(spec.delay_cell_cycles),
         k.STAGE_STEPS: spec.delay_steps,

@@ -21,8 +21,9 @@ PIPELINE, FETCHED, TIMER, WORK = range(OWN_KINDS, OWN_KINDS + 4)
     SLOT, RULE, FIRST_CELL, CELLS, PADDED, SHIFT_E, SHIFT_I, PROBES, NEXT_TIMER, TICK, LAST_TICK,
     STAGE, BASE, SENT, FIRED, END_OFFSET, PENDING, OVERRUNS, JOB_END, JOB, JOB_ROW, NEXT_ROW,
     INTERRUPTED, FETCH_END, FETCH_ROW, Q_HEAD, Q_N, Q_MOST, BUSY, OVERFLOWS, DROPPED_LATE,
-    LATE_WORDS, SATURATIONS, WORDS, PHASE, NOT_YET, DELAYED_AT, DELAYED_STAGES, SENDS_AS, UNIT,
-) = range(40)  # fmt: skip
+    LATE_WORDS, SATURATIONS, WORDS, PHASE, NOT_YET, DELAYED_AT, DELAYED_STAGES, SENDS_AS, CHIP,
+    REPEATS, SHARED, WAITED, UNIT,
+) = range(44)  # fmt: skip
 #: Stages of a tick's work, and jobs of the row pipeline.
 IDLE, WAITING, RUNNING = range(3)
 NO_JOB, LOOK_UP, ROW = range(3)
@@ -31,12 +32,12 @@ NO_JOB, LOOK_UP, ROW = range(3)
     TICK_PS, RECEIVE_BUSY, RECEIVE_IDLE, FIRST_LOOK_UP, NEXT_LOOK_UP, PROBE, ROW_FIXED, WORD,
     DISPATCH, DMA_SETUP, DMA_WORD, DRAIN, DRAIN_SLOT, REFRACTORY, SPIKE, SEND, IZHIKEVICH_SPIKE,
     UPDATE, QUEUE, COLOURS, SLOTS, SPARE, IDEAL_CORES, NO_FABRIC, DROP_LATE, DMA_HEADER, BACKOFF,
-    DELAY_SPIKE, DELAY_CELL, STAGE_STEPS, COSTS,
-) = range(31)  # fmt: skip
+    DELAY_SPIKE, DELAY_CELL, STAGE_STEPS, ROW_AGAIN, SDRAM_WORD, COSTS,
+) = range(33)  # fmt: skip
 #: Update times of the rules follow the other constants.
 #: Columns of packets beside those of the fabric, and of the table of copies.
 BASE_ROW, CELL, SENT_TICK, PACKET_COLUMNS = 3, 4, 5, 6
-OF_PACKET, LOCAL, SENT_PS, ARRIVED_PS, LATE, STATE_OF, COPY_COLUMNS = range(7)
+OF_PACKET, LOCAL, SENT_PS, ARRIVED_PS, LATE, STATE_OF, SAME_ROW, COPY_COLUMNS = range(8)
 #: What can become of a copy.
 UNDER_WAY, DONE, LOST, REFUSED, CLEARED = range(5)
 #: Counters: packets, copies, spikes, and when anything was last at work.
@@ -98,9 +99,24 @@ def _look_up(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start,
 
 
 def process(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now):
-    """A row is in memory: before it is worked off the next one is looked up."""
-    unit[u, JOB_ROW] = unit[u, FETCH_ROW]
-    unit[u, FETCH_END] = -1
+    """A row is in memory: before it is worked off the next one is looked up.
+
+    Spikes with the very same key that come next are worked off with the same row.
+    """
+    row = unit[u, JOB_ROW] = unit[u, FETCH_ROW]
+    unit[u, FETCH_END], unit[u, REPEATS] = -1, 0
+    first, last = copies[row, OF_PACKET], row
+    while unit[u, Q_N]:
+        other = queue[u, unit[u, Q_HEAD]]
+        of = copies[other, OF_PACKET]
+        if pool[of, CELL] != pool[first, CELL] or pool[of, SENT_TICK] != pool[first, SENT_TICK]:
+            break
+        unit[u, Q_HEAD] = (unit[u, Q_HEAD] + 1) % cost[QUEUE]
+        unit[u, Q_N] -= 1
+        unit[u, REPEATS] += 1
+        unit[u, SHARED] += 1
+        copies[last, SAME_ROW] = other
+        last = other
     fixed = cost[DISPATCH]
     _look_up(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now, fixed)
 
@@ -189,7 +205,7 @@ def receive(
 
 def job_ends(
     cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, word_target, word_kind,
-    word_delay, word_weight, ring, u, now,
+    word_delay, word_weight, ring, memory, u, now,
 ):  # fmt: skip
     """A job of the row pipeline is done, and the next one begins."""
     job, row = unit[u, JOB], unit[u, JOB_ROW]
@@ -200,17 +216,25 @@ def job_ends(
             follows = unit[u, NEXT_ROW]
             words = cost[DMA_HEADER] + _row_length(copies, pool, cell_rows, row_start, follows)
             unit[u, FETCH_ROW] = follows
-            unit[u, FETCH_END] = now + cost[DMA_SETUP] + cost[DMA_WORD] * words
+            # The chip's memory serves one core after the other.
+            begin = max(now, memory[unit[u, CHIP]])
+            memory[unit[u, CHIP]] = begin + cost[SDRAM_WORD] * words
+            unit[u, WAITED] += begin > now
+            unit[u, FETCH_END] = begin + cost[DMA_SETUP] + cost[DMA_WORD] * words
             push_event(heap, count, unit[u, FETCH_END], FETCHED, u)
         if row >= 0:
             words = _row_length(copies, pool, cell_rows, row_start, row)
-            _begin_job(heap, count, unit, u, now, cost[ROW_FIXED] + cost[WORD] * words, ROW)
+            took = cost[ROW_FIXED] + cost[WORD] * words
+            took += unit[u, REPEATS] * (cost[ROW_AGAIN] + cost[WORD] * words)
+            _begin_job(heap, count, unit, u, now, took, ROW)
             return
     else:
-        _add_row(
-            cost, unit, copies, pool, cell_rows, row_start, word_target, word_kind, word_delay,
-            word_weight, ring, u, row,
-        )  # fmt: skip
+        while row >= 0:
+            _add_row(
+                cost, unit, copies, pool, cell_rows, row_start, word_target, word_kind, word_delay,
+                word_weight, ring, u, row,
+            )  # fmt: skip
+            row = copies[row, SAME_ROW]
         unit[u, JOB_ROW] = -1
         if 0 <= unit[u, FETCH_END] <= now:
             process(cost, heap, count, unit, queue, copies, pool, cell_rows, row_start, u, now)

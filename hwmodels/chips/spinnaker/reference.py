@@ -71,6 +71,7 @@ class ReferenceMachine(Machine):
         self.under_way = 0
         self._last_ps = 0
         self.landing = _Landing(self)
+        self.memories = [_Memory(self) for _ in range(layout.machine.chips)]
         self.arms = [_Core(self, core) for core in range(len(layout.size))]
 
     def cost(self, of: int) -> int:
@@ -163,7 +164,7 @@ class ReferenceMachine(Machine):
         self._pool = np.array(pool, dtype=np.int64).reshape(-1, k.PACKET_COLUMNS)
         self._pool[:, 0] = self._cell_tree[self._pool[:, k.CELL]]
         copies = [
-            (number, local, packet.sent_ps, copy.arrived_ps, copy.late, copy.state)
+            (number, local, packet.sent_ps, copy.arrived_ps, copy.late, copy.state, -1)
             for number, packet in enumerate(packets)
             for local, copy in enumerate(packet.copies)
         ]
@@ -218,12 +219,47 @@ class _Landing(Part):
         self.look()
 
     def act(self) -> None:
+        """See :class:`Part`."""
         machine = self._machine
         here, self._here = self._here, []
         for packet, destination in sorted(here, key=lambda one: (one[0].core, one[1])):
             machine.under_way -= 1
             machine.busy_now()
             machine.receiver(packet, destination).receive(packet.copies[destination])
+
+
+class _Memory(Part):
+    """The memory of a chip, which gives one core after the other the words it asks for."""
+
+    phase = HANDED
+
+    def __init__(self, machine: ReferenceMachine) -> None:
+        super().__init__(machine.env)
+        self._machine = machine
+        self._asked: list[tuple[int, int, simpy.Event]] = []
+        self._free_ps = 0
+
+    def fetch(self, core: int, words: int) -> simpy.Event:
+        """What happens when the words are in the memory of the core."""
+        done = self.env.event()
+        self._asked.append((core, words, done))
+        self.look()
+        return done
+
+    def act(self) -> None:
+        """See :class:`Part`."""
+        cost = self._machine.cost
+        asked, self._asked = self._asked, []
+        for core, words, done in sorted(asked, key=lambda one: one[0]):
+            begin = max(self.now_ps, self._free_ps)
+            self._machine.arms[core].counted[k.WAITED] += begin > self.now_ps
+            self._free_ps = begin + cost(k.SDRAM_WORD) * words
+            end = begin + cost(k.DMA_SETUP) + cost(k.DMA_WORD) * words
+            self.env.process(self._transfer(end - self.now_ps, done))
+
+    def _transfer(self, took_ps: int, done: simpy.Event) -> Process:
+        yield self.after(took_ps)
+        done.succeed()
 
 
 class _Core:
@@ -268,8 +304,8 @@ class _Core:
 
     def write(self, unit: Any) -> None:
         """What the core counted, in its row of the machine's table."""
-        for column in (k.BUSY, k.OVERRUNS, k.OVERFLOWS, k.DROPPED_LATE, k.LATE_WORDS,
-                       k.SATURATIONS, k.WORDS, k.NOT_YET, k.Q_MOST):  # fmt: skip
+        for column in (k.BUSY, k.OVERRUNS, k.OVERFLOWS, k.DROPPED_LATE, k.LATE_WORDS, k.WORDS,
+                       k.SATURATIONS, k.NOT_YET, k.Q_MOST, k.SHARED, k.WAITED):  # fmt: skip
             unit[column] = self.counted[column]
 
     # The processor
@@ -350,11 +386,14 @@ class _Core:
                 fixed = 0
                 while fetched is not None:
                     row = yield fetched
+                    again = self._equal_ones(row)
                     following = yield from self._look_up(self._find_next(), cost(k.DISPATCH))
-                    took = cost(k.ROW_FIXED) + cost(k.WORD) * len(row.words)
+                    words = cost(k.WORD) * len(row.words)
+                    took = cost(k.ROW_FIXED) + words + len(again) * (cost(k.ROW_AGAIN) + words)
                     self.counted[k.BUSY] += took
                     yield from self._compute(_ROWS, took)
-                    self._add_row(row)
+                    for copy in (row, *again):
+                        self._add_row(copy)
                     fetched, fixed = following, waking
                 found = self._find_next() if self._queue else None
             self._asleep = True
@@ -368,11 +407,20 @@ class _Core:
 
     def _fetch(self, copy: _Copy) -> Generator[simpy.Event, Any, _Copy]:
         """The DMA of a row."""
-        cost = self.machine.cost
-        words = cost(k.DMA_HEADER) + len(copy.words)
-        yield self._at(self.machine.env_ps + cost(k.DMA_SETUP) + cost(k.DMA_WORD) * words)
-        self.machine.busy_now()
+        machine = self.machine
+        memory = machine.memories[int(machine.layout.chip[self.number])]
+        yield memory.fetch(self.number, machine.cost(k.DMA_HEADER) + len(copy.words))
+        machine.busy_now()
         return copy
+
+    def _equal_ones(self, copy: _Copy) -> list[_Copy]:
+        """Spikes of the very same key that come next in the queue."""
+        equal = []
+        key = (copy.packet.cell, copy.packet.tick)
+        while self._queue and (self._queue[0].packet.cell, self._queue[0].packet.tick) == key:
+            equal.append(self._queue.popleft())
+        self.counted[k.SHARED] += len(equal)
+        return equal
 
     def _add_row(self, copy: _Copy) -> None:
         """The words of a row enter the ring buffer, each by its delay and the spike's colour."""

@@ -79,6 +79,8 @@ class SpinnakerSpec(Spec):
     delay_cell_cycles: float = quantity("cycles", "It looks at a cell, for each stage in each tick")
     dma_setup_ns: float = quantity("ns", "Set-up of a DMA")
     dma_word_ns: float = quantity("ns", "DMA of one word")
+    row_again_cycles: float = quantity("cycles", "Fixed part of a row added once more")
+    sdram_GBps: float = quantity("GB/s", "Memory of a chip, which its cores share; 0: no limit")
     row_header_words: int = quantity("words", "Of a row beside its synaptic words")
 
     chip_W: float = quantity("W", "Power of a chip at rest")
