@@ -406,11 +406,15 @@ class CompiledEngine(BatchedEngine):
 
     def step(self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64]) -> Carried:
         """See :class:`~hwmodels.fabric.messages.Engine`."""
-        self._unnumbered += len(messages)
+        self._expect(len(messages))
+        return super().step(messages, now_ps, sweep_ps)
+
+    def _expect(self, messages: int) -> None:
+        """Have numbers for so many messages more."""
+        self._unnumbered += messages
         if self._unnumbered > self.renumber_after:
             self._renumber()
-            self._unnumbered = len(messages)
-        return super().step(messages, now_ps, sweep_ps)
+            self._unnumbered = messages
 
     def _renumber(self) -> None:
         """Take the same from all numbers of packets of a FIFO, where all have grown so large."""

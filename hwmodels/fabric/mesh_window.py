@@ -53,6 +53,7 @@ class WindowEngine(CompiledEngine):
         bits, longest = most.bit_length(), int(sent_ps.max(initial=0)).bit_length()
         if len(counts).bit_length() + longest + bits > _BITS:
             return None
+        self._expect(n)
         messages = AxonMessages(first, axon, sent_ps, routes)
         axon = self._follow(messages)
         self._make_room(most)
