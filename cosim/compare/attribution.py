@@ -6,6 +6,7 @@ engines. Out: a table. The rows need not add up: effects of a recurrent network 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -31,6 +32,9 @@ class AttributionRow:
     latency_median_ns : float or None
     step_median_us : float or None
     energy_uJ : float or None
+    weights_rms : float or None
+        Root mean square difference of all learned weights from the reference's, in PyNN's unit;
+        None where either run learned none.
     """
 
     effect: str
@@ -45,6 +49,7 @@ class AttributionRow:
     latency_median_ns: float | None
     step_median_us: float | None
     energy_uJ: float | None
+    weights_rms: float | None
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,11 @@ class Attribution:
             )
         return cls(tuple(_row(effect, comparison) for effect, comparison in listed), windows.pop())
 
+    @property
+    def learns(self) -> bool:
+        """Whether weights were learned in any row."""
+        return any(row.weights_rms is not None for row in self.rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain Python values, for JSON."""
         return {
@@ -104,4 +114,12 @@ def _row(effect: str, comparison: Comparison) -> AttributionRow:
         latency_median_ns=transport.latency_median_ns if transport else None,
         step_median_us=hardware.step_median_us if hardware else None,
         energy_uJ=hardware.energy_uJ if hardware else None,
+        weights_rms=_weights_rms(comparison),
     )
+
+
+def _weights_rms(comparison: Comparison) -> float | None:
+    synapses = sum(w.synapses for w in comparison.weights)
+    if not synapses:
+        return None
+    return math.sqrt(sum(w.synapses * w.rms_difference**2 for w in comparison.weights) / synapses)

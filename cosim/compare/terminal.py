@@ -219,9 +219,14 @@ def _attribution(attribution: Attribution) -> Table:
         "extra",
         "|shift|\nmean ms",
         "latency\nmedian",
-        "step\nmedian",
+        # A line has room for one more.
+        "weights\nrms" if attribution.learns else "step\nmedian",
     )
-    rows = [(row.effect, *wording.attribution_cells(row)[:7]) for row in attribution.rows]
+    rows = []
+    for row in attribution.rows:
+        *cells, step, _ = wording.attribution_cells(row)
+        last = number(row.weights_rms) if attribution.learns else step
+        rows.append((row.effect, *cells, last))
     return _table("what each effect costs, switched on alone", headers, rows)
 
 

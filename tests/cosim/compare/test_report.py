@@ -202,6 +202,21 @@ def test_the_page_tells_headline_counts_sources_and_attribution(page, comparison
         assert text in page
 
 
+def test_a_long_engine_name_can_be_broken_and_is_short_in_figures(net, reference, candidate):
+    name = "loihi:spec=davies2018:neurons=exact:effects=delays"
+    page = html_report(compare(reference, candidate, net, name=name))
+    assert "loihi<wbr>:spec=davies2018<wbr>:neurons=exact" in page
+    assert "loihi:... only" in page
+
+
+def test_steps_that_are_all_alike_are_no_figure(net, reference, candidate):
+    hardware = candidate.hardware
+    alike = dataclasses.replace(hardware, step_ps=np.full_like(hardware.step_ps, 10**9))
+    same = dataclasses.replace(candidate, hardware=alike)
+    page = html_report(compare(reference, same, net))
+    assert "Step time" not in page
+
+
 def test_a_page_for_four_thousand_neurons_stays_small():
     net = synthetic.network(3200, 800, 100)
     run = synthetic.software(net, rate_Hz=12)

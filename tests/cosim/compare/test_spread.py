@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cosim.compare import Spread, compare, html_report, render_text
+from cosim.compare.wording import spread_cells
 from tests.cosim.compare import synthetic
 
 
@@ -59,3 +61,20 @@ def test_terminal_and_page_show_it(comparisons):
     alone = {"chips": Spread.from_comparisons(comparisons[:1])}
     assert "Each dot is a chip." not in html_report(comparisons[0], spread=alone)
     assert "Spread over" not in html_report(comparisons[0])
+
+
+def test_energies_and_latencies_of_any_size_are_read_with_a_prefix(comparisons):
+    spread = Spread.from_comparisons(comparisons)
+    tiny = [
+        replace(row, mean=2.5e-17, sd=1e-19, smallest=2.4e-17, largest=2.6e-17)
+        if row.figure == "energy" else row
+        for row in spread.rows
+    ]  # fmt: skip
+    rows = {row.figure: spread_cells(row) for row in tiny}
+    assert rows["energy"] == ["–", "25.0 aJ", "0.100 aJ", "24.0 aJ", "26.0 aJ"]
+    assert rows["latency, median"][1].endswith("s")
+    page = html_report(
+        comparisons[0],
+        spread={"chips": replace(spread, rows=tuple(r for r in tiny if r.unit == "J"))},
+    )
+    assert "energy (aJ)" in page

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cosim.compare import compare, html_report, render_text
+from cosim.compare import Attribution, compare, html_report, render_text
 from cosim.engines import get_engine
 from hwmodels.chips.neurocorex import Neurocorex
 from hwmodels.errors import UnsupportedError
@@ -128,6 +128,24 @@ def test_exact_neurons_learn_from_a_late_spike_when_it_arrives():
     assert late.counts["synaptic events late"] == 1
     assert late.weights["p"].tolist() == told.weights["p"].tolist()
     assert late.weights["p"].tolist() != in_time.weights["p"].tolist()
+
+
+def test_an_attribution_tells_what_each_effect_costs_in_learned_weights():
+    reference = run(plastic(), "brian2", 40.0)
+    pairs = []
+    for effects in ("none", "arithmetic", "arithmetic+stdp"):
+        result = run(plastic(), "neurocorex", 40.0, effects=effects)
+        pairs.append((effects, compare(reference, result)))
+    attribution = Attribution.from_comparisons(pairs)
+    none, fixed, own = (row.weights_rms for row in attribution.rows)
+    assert none == 0.0
+    assert fixed is None, "with fixed weights there is nothing to compare"
+    assert own is not None
+    assert own > 0
+    said = render_text(pairs[0][1], {pairs[0][1].name: attribution})
+    assert "weights" in said.split("what each effect costs")[1]
+    page = html_report(pairs[0][1], {pairs[0][1].name: attribution})
+    assert "learned weights, rms" in page
 
 
 def test_what_the_board_learned_is_compared_with_the_exact_rule():
