@@ -68,6 +68,14 @@ def hardware_show(
         table.add_row(row.field, str(row.value), row.unit, row.source, row.evidence)
     out = console()
     out.print(table)
+    out.print("\noptions:", markup=False)
+    choices = Table(box=None, pad_edge=False)
+    for heading in ("name", "values", "default"):
+        choices.add_column(heading, overflow="fold")
+    for option in chip.options().values():
+        default = "" if option.default is None else str(option.default)
+        choices.add_row(option.name, option.allowed, default)
+    out.print(choices)
     used = {row.evidence for row in rows}
     marks = "; ".join(f"{mark} {says}" for mark, says in EVIDENCE.items() if mark in used)
     for line in (specification.note, f"ev.: {marks}."):

@@ -123,8 +123,8 @@ def test_a_spike_carries_one_number_or_none(case):
 def test_graded_spikes_on_a_chip_without_them_are_one_line():
     with pytest.raises(ModelError, match="no number on nahuku_fit; use spec=loihi2_scaled"):
         Loihi(graded="weights")
-    assert Loihi(graded="weights", payload_bits=16).graded
-    assert not Loihi(spec="loihi2_scaled", graded="none").graded
+    assert Loihi(graded="weights", payload_bits=16).carries_payloads
+    assert not Loihi(spec="loihi2_scaled", graded="none").carries_payloads
 
 
 def test_a_payload_that_is_too_large_is_clipped_and_counted():

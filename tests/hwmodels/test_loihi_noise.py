@@ -113,7 +113,7 @@ def test_a_membrane_does_not_fall_below_its_floor_and_that_is_counted():
 
 @pytest.mark.parametrize(("exponent", "ceiling"), [(None, 2**23), (7, 2**23), (6, 2**21)])
 def test_a_membrane_stops_at_its_ceiling(exponent, ceiling):
-    limits = CoreSettings.checked("none", 7, 0, None, exponent)
+    limits = CoreSettings("none", 7, 0, None, exponent)
     state = compartments(du=4096, dv=0, threshold=2**30)
     for _ in range(12):
         update_compartments(state, np.array([2**20]), np.array([0]), Loihi().spec, limits)

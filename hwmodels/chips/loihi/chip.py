@@ -34,7 +34,13 @@ from hwmodels.lockstep import SteppedChip
 from hwmodels.mapping import CoreLimits, Placement, mesh_graph
 from hwmodels.mapping.mappers import place
 from hwmodels.network import Network, Projection, to_delay_steps
-from hwmodels.options import choice, optional_number, whole_number
+from hwmodels.options import (
+    choice,
+    optional_choice,
+    optional_number,
+    optional_whole,
+    whole_number,
+)
 from hwmodels.quantisation import weight_unit
 from hwmodels.result import QUANTISATION
 from hwmodels.spec import one_of
@@ -68,9 +74,9 @@ class Loihi(SteppedChip):
         Cells to cores in the script's order, or for the least traffic between cores.
     sharing : {"none", "auto"}
         Whether sources whose lists of synapses are equal but for a shift use one list.
-    graded : {"weights", "none"}, optional
-        Whether a spike carries the weight of its synapses where they have only one; where spikes
-        can carry a number (Loihi 2) they do by default.
+    graded : {"auto", "weights", "none"}
+        Whether a spike carries the weight of its synapses where they have only one, and how many
+        spikes it stands for; ``auto`` where spikes can carry a number (Loihi 2).
     board : {"chip", "kapoho_bay", "nahuku", "pohoiki_springs"}
         How many chips there are, where ``chip_columns`` and ``chip_rows`` do not say it.
     noise : {"none", "current", "voltage"}
@@ -102,32 +108,26 @@ class Loihi(SteppedChip):
     step_ns = optional_number()
     packets = choice("kept", "counted")
     sharing = choice("none", "auto")
+    graded = choice("auto", "weights", "none")
+    board = optional_choice(*BOARDS)
+    noise = choice("none", "current", "voltage")
+    noise_exponent = whole_number(7, 0, 15)
+    noise_offset = whole_number(0, -64, 63)
     noise_seed = whole_number(1)
+    floor_exponent = optional_whole(0, 31)
+    ceiling_exponent = optional_whole(0, 7)
 
     def __init__(
         self,
         spec: str | Path | LoihiSpec | None = None,
         effects: str | Sequence[str] | None = None,
-        graded: str | None = None,
-        board: str | None = None,
-        noise: str = "none",
-        noise_exponent: int | str = 7,
-        noise_offset: int | str = 0,
-        floor_exponent: int | str | None = None,
-        ceiling_exponent: int | str | None = None,
         **changes: Any,
     ) -> None:
-        if board is not None:
+        if (board := changes.get("board")) is not None:
             chips = BOARDS[one_of("board", board, tuple(BOARDS))]
             changes = dict(zip(("chip_columns", "chip_rows"), chips, strict=True)) | changes
-        self.settings = CoreSettings.checked(
-            noise, noise_exponent, noise_offset, floor_exponent, ceiling_exponent
-        )
         super().__init__(spec, effects, **changes)
-        able = self.spec.payload_bits > 0
-        graded = one_of("graded", graded or ("weights" if able else "none"), ("weights", "none"))
-        self.graded = graded == "weights"
-        if self.graded and not able:
+        if self.graded == "weights" and not self.spec.payload_bits:
             raise ModelError(
                 f"graded=weights: spikes carry no number on {self.spec.name}; use "
                 "spec=loihi2_scaled, or payload_bits=32"
@@ -141,8 +141,24 @@ class Loihi(SteppedChip):
 
     def absent_effects(self) -> set[str]:
         """Noise is drawn in the chip's own arithmetic; see :class:`hwmodels.chip.Chip`."""
-        silent = self.settings.noise == "none" or "arithmetic" not in self.effects
+        silent = self.noise == "none" or "arithmetic" not in self.effects
         return super().absent_effects() | ({"noise"} if silent else set())
+
+    @property
+    def settings(self) -> CoreSettings:
+        """What the compartments have in common."""
+        return CoreSettings(
+            self.noise,
+            self.noise_exponent,
+            self.noise_offset,
+            self.floor_exponent,
+            self.ceiling_exponent,
+        )
+
+    @property
+    def carries_payloads(self) -> bool:
+        """Whether spikes carry numbers."""
+        return self.spec.payload_bits > 0 and self.graded != "none"
 
     def function(self) -> Mapping[str, Any] | None:
         """See :class:`hwmodels.chip.Chip`; with a barrier, time has no say."""
@@ -151,7 +167,7 @@ class Loihi(SteppedChip):
         return {
             "effects": [effect for effect in self.effects if effect != "fabric"],
             "step_ms": self.step_ms,
-            "graded": self.graded,
+            "graded": self.carries_payloads,
             "settings": astuple(self.settings),
             "noise_seed": self.noise_seed if "noise" in self.effects else None,
             **self.spec.number_formats(),
@@ -213,7 +229,7 @@ class Loihi(SteppedChip):
 
     def _in_spike(self, network: Network, projection: Projection, units: NDArray) -> bool:
         """Whether spikes carry the weights of a projection."""
-        return self.graded and travels_with_spike(network, projection, units)
+        return self.carries_payloads and travels_with_spike(network, projection, units)
 
     def _gain(
         self, network: Network, projection: Projection, scales: Mapping[int, Scale]

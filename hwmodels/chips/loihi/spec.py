@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hwmodels.errors import ModelError
-from hwmodels.spec import RESOLUTION_NS, Spec, one_of, quantity, whole
+from hwmodels.spec import RESOLUTION_NS, Spec, quantity
 
 #: Boards by name, with their chips from west to east and from south to north.
 BOARDS = {
@@ -172,30 +172,6 @@ class CoreSettings:
     noise_offset: int = 0
     floor_exponent: int | None = None
     ceiling_exponent: int | None = None
-
-    @classmethod
-    def checked(
-        cls,
-        noise: str,
-        noise_exponent: int | str,
-        noise_offset: int | str,
-        floor_exponent: int | str | None,
-        ceiling_exponent: int | str | None,
-    ) -> CoreSettings:
-        """From numbers or text.
-
-        Raises
-        ------
-        ModelError
-            For a value that the registers cannot hold.
-        """
-        return cls(
-            one_of("noise", noise, ("none", "current", "voltage")),
-            whole("noise_exponent", noise_exponent, 0, 15),
-            whole("noise_offset", noise_offset, -64, 63),
-            None if floor_exponent is None else whole("floor_exponent", floor_exponent, 0, 31),
-            None if ceiling_exponent is None else whole("ceiling_exponent", ceiling_exponent, 0, 7),
-        )
 
     def voltage_limits(self, spec: LoihiSpec) -> tuple[int, int]:
         """Floor and ceiling of a membrane, in units of state."""

@@ -31,7 +31,7 @@ class LoihiTransport(MulticoreTransport):
     ) -> None:
         spec, self._chip = chip.spec, chip
         # Without a barrier each packet may have a fate of its own.
-        self._counts = chip.graded and chip.clocking == "barrier"
+        self._counts = chip.carries_payloads and chip.clocking == "barrier"
         self._step_ms = translation.network.timestep_ms
         self._chips = _chips(placement, spec)
         # What lies beyond the last chip in use carries nothing, so it need not be there.
@@ -149,7 +149,7 @@ class LoihiTransport(MulticoreTransport):
                         "a source spikes at one time; they take no longer than others (not "
                         "published)"
                     }
-                    if self._chip.graded
+                    if self._chip.carries_payloads
                     else {}
                 ),
                 "synaptic memory": _memory(self.placement.lists),

@@ -27,9 +27,8 @@ from hwmodels.lockstep import LockstepRun
 from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
 from hwmodels.network import Network
-from hwmodels.options import choice, optional_number, whole_number
+from hwmodels.options import choice, number, optional_number, text, whole_number
 from hwmodels.result import ENERGY, QUANTISATION, RESOURCE, HardwareReport
-from hwmodels.spec import positive
 
 #: Magnetic flux quantum in V s.
 _FLUX_QUANTUM_VS = 2.0678e-15
@@ -95,6 +94,8 @@ class Sfq(Chip):
     )  # fmt: skip
 
     fidelity = choice("compiled", "reference")
+    cells = text("rsfqlib", "rsfqlib, pylse, resistive, a .toml file")
+    stagger_ps = number(0.0)
     synapse = choice("auto", "burst", "gate", "stochastic")
     soma = choice("auto", *RESETS)
     leak = choice("strict", "drop")
@@ -112,20 +113,15 @@ class Sfq(Chip):
         self,
         spec: str | Path | SfqSpec | None = None,
         effects: str | Sequence[str] | None = None,
-        cells: str = "rsfqlib",
-        stagger_ps: float | str = 0.0,
         **changes: Any,
     ) -> None:
         super().__init__(spec, effects, **changes)
-        self.library: CellLibrary = load_library(str(cells))
+        self.library: CellLibrary = load_library(self.cells)
         if self.synapse == "auto":
             self.synapse = "burst" if self.spec.burst_max > 1 else "gate"
         if self.soma == "auto":
             # A mapper chooses the loop whose reset is PyNN's (datasheet 2.3).
             self.soma = "coupled" if self.spec.soma_leaks else "counter"
-        self.stagger_ps = 0.0 if str(stagger_ps) in ("0", "0.0") else positive(
-            "stagger_ps", stagger_ps
-        ) or 0.0  # fmt: skip
         if self.merge_window_ps is not None:
             for pair in (("a", "b"), ("b", "a")):
                 self.library = self.library.with_gap("MERGE", *pair, self.merge_window_ps)
