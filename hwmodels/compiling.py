@@ -11,6 +11,8 @@ import importlib.util
 import logging
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -52,4 +54,28 @@ def compiled(
     numba = _numba()
     for part in parts:
         numba.extending.register_jitable(forceinline=not allocates)(part)
-    return numba.njit(cache=True, nogil=True, _nrt=allocates)(function)
+    kernel = numba.njit(cache=True, nogil=True, _nrt=allocates)(function)
+    _watch(kernel, (function, *parts))
+    return kernel
+
+
+def _watch(kernel: Any, functions: tuple[Callable[..., Any], ...]) -> None:
+    """Have code on disk forgotten when any of these functions changes, not only the first.
+
+    Numba compares the time and size of the first one's file, and offers no way to say what else
+    went in: other files, and constants from anywhere.
+    """
+    kept: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
+    files = sorted({Path(one.__code__.co_filename) for one in functions})
+    if not hasattr(kept, "_source_stamp") or not all(file.exists() for file in files):
+        return
+    states = [(file.name, file.stat()) for file in files]
+    constants = sorted(
+        f"{name}={one.__globals__[name]!r}"
+        for one in functions
+        for name in set(one.__code__.co_names) & set(one.__globals__)
+        if not (callable(one.__globals__[name]) or isinstance(one.__globals__[name], ModuleType))
+    )
+    kept._source_stamp = (
+        tuple((name, state.st_mtime, state.st_size) for name, state in states), tuple(constants)
+    )  # fmt: skip

@@ -1,0 +1,38 @@
+"""Compiled kernels: what is kept on disk is forgotten when anything it was made of changes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from hwmodels.compiling import can_compile, compiled
+
+
+@pytest.mark.skipif(not can_compile(), reason="Numba is not installed")
+def test_a_kernel_follows_the_functions_and_constants_that_it_calls(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "cache"))
+    (tmp_path / "kernel_limits.py").write_text("LIMIT = 10\n")
+    inner = "from kernel_limits import LIMIT\n\n\ndef part(x):\n    return x + LIMIT\n"
+    (tmp_path / "kernel_inner.py").write_text(inner)
+    (tmp_path / "kernel_outer.py").write_text(
+        "from kernel_inner import part\n\n\ndef whole(x):\n    return 2 * part(x)\n"
+    )
+    names = ("kernel_limits", "kernel_inner", "kernel_outer")
+
+    def result() -> int:
+        importlib.invalidate_caches()
+        for name in names:
+            sys.modules.pop(name, None)
+        outer = importlib.import_module("kernel_outer")
+        return compiled(outer.whole, outer.part)(1)
+
+    assert result() == 22
+    (tmp_path / "kernel_inner.py").write_text(inner.replace("x + LIMIT", "x - LIMIT "))
+    assert result() == -18
+    (tmp_path / "kernel_limits.py").write_text("LIMIT = 20_0\n")
+    assert result() == -398
+    for name in names:
+        sys.modules.pop(name, None)
