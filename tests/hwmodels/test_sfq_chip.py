@@ -308,10 +308,18 @@ def random_net(seed=1, n=30):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("synapse", ["burst", "stochastic", "gate"])
-def test_engines_give_the_same_run(synapse):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"synapse": "burst"}, {"synapse": "stochastic"}, {"synapse": "gate"},
+        {"circuits": "gates", "inhibition": "veto", "soma": "counter", "leak": "drop",
+         "soma_dead_ps": 51.0},
+    ],
+    ids=["burst", "stochastic", "gate", "gates"],
+)  # fmt: skip
+def test_engines_give_the_same_run(options):
     results = [
-        run_on(Sfq(synapse=synapse, fidelity=engine, stagger_ps=4), random_net(), 100.0)
+        run_on(Sfq(fidelity=engine, stagger_ps=4, **options), random_net(), 100.0)
         for engine in ("reference", "compiled")
     ]
     ours, theirs = results
