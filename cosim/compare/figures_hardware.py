@@ -144,6 +144,8 @@ def mesh(hardware: HardwareReport, metrics: HardwareMetrics) -> Picture | None:
     # A few routers need no whole page.
     height = float(np.clip(8.3 * rows / columns, 2.2, min(8.0, 0.9 + 1.3 * rows))) + 0.4
     figure, axes = drawing.new_figure(True, height)
+    # Squares keep their shape; what the page is wider than they need stands on both sides.
+    figure.set_layout_engine("compressed")
     cores_said = _draw_routers(figure, axes, hardware, columns, rows)
     links_said = _draw_links(figure, axes, hardware, metrics, columns, rows)
     axes.set_xlim(-0.6, columns - 0.4)

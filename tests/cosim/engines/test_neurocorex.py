@@ -145,7 +145,7 @@ def test_an_attribution_tells_what_each_effect_costs_in_learned_weights():
     said = render_text(pairs[0][1], {pairs[0][1].name: attribution})
     assert "weights" in said.split("what each effect costs")[1]
     page = html_report(pairs[0][1], {pairs[0][1].name: attribution})
-    assert "learned weights, rms" in page
+    assert "learned<br>weights rms" in page
 
 
 def test_what_the_board_learned_is_compared_with_the_exact_rule():
