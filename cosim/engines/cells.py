@@ -80,14 +80,16 @@ def cell_model(celltype: str, population: str) -> CellModel:
     UnsupportedError
         When there is none; names the population and what there is.
     """
-    if celltype in NATIVE_MODELS:
-        return NATIVE_MODELS[celltype]()
-    if celltype not in CELL_MODELS:
+    if celltype in CELL_MODELS:
+        return CELL_MODELS[celltype]
+    from cosim.engines.native_cells import NATIVE_MODELS  # which loads the chips that have them
+
+    if celltype not in NATIVE_MODELS:
         raise UnsupportedError(
             f"population {population!r}: cell type {celltype} is not available in Brian2; "
-            f"available are {', '.join(CELL_MODELS)}"
+            f"available are {', '.join((*CELL_MODELS, *NATIVE_MODELS))}"
         )
-    return CELL_MODELS[celltype]
+    return NATIVE_MODELS[celltype]
 
 
 def _phi(x: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -386,23 +388,3 @@ CELL_MODELS: dict[str, CellModel] = {
         max_step_ms=0.02,
     ),
 }
-
-
-def _truenorth() -> CellModel:
-    """The neuron of TrueNorth; its module is loaded with the first one."""
-    from cosim.engines.native_cells import check_truenorth, truenorth_tick
-
-    return CellModel(
-        state=("v", "n0", "n1", "n2", "n3"),
-        constants=lambda p, h: dict(p),
-        update=truenorth_tick,
-        threshold="fires > 0",
-        reset="fires = 0",
-        receptors={f"axon_type_{kind}": f"n{kind}" for kind in range(4)},
-        jump=True,
-        check=check_truenorth,
-    )
-
-
-#: Cells that one chip alone has, and who makes their models.
-NATIVE_MODELS: dict[str, Callable[[], CellModel]] = {"TrueNorthNeuron": _truenorth}

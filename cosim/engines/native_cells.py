@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from cosim.engines.cells import CellModel
 from hwmodels.chips.truenorth import TrueNorth
 from hwmodels.chips.truenorth.native import check_crossbar, registers_of
 from hwmodels.chips.truenorth.spec import TrueNorthSpec
@@ -102,3 +103,17 @@ def truenorth_tick(arrays: dict[str, NDArray[np.float64]], first: int, step: int
     below = v < -(floor + np.where(p["negative_saturate"] > 0, 0, noise))
     arrays["v"][:] = np.where(fired, reset, np.where(below, low, v))
     arrays["fires"][:] = fired
+
+
+NATIVE_MODELS: dict[str, CellModel] = {
+    "TrueNorthNeuron": CellModel(
+        state=("v", "n0", "n1", "n2", "n3"),
+        constants=lambda p, h: dict(p),
+        update=truenorth_tick,
+        threshold="fires > 0",
+        reset="fires = 0",
+        receptors={f"axon_type_{kind}": f"n{kind}" for kind in range(4)},
+        jump=True,
+        check=check_truenorth,
+    )
+}
