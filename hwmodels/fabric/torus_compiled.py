@@ -12,11 +12,11 @@ from hwmodels.fabric.torus import (
     Timing,
     Torus,
 )
-from hwmodels.fabric.torus_kernel import (
+from hwmodels.fabric.torus_kernel import CARRY_PARTS, carry
+from hwmodels.fabric.torus_tables import (
     AGED,
     ARRIVED,
     CARRIED,
-    CARRY_PARTS,
     DIVERTED,
     DROPPED,
     DROPS,
@@ -29,7 +29,6 @@ from hwmodels.fabric.torus_kernel import (
     ROUND,
     ROWS,
     VISITS,
-    carry,
     machine,
 )
 from hwmodels.fabric.torus_trees import Trees

@@ -102,10 +102,10 @@ from hwmodels.chips.spinnaker.pipeline import (
     receive,
     starts_at,
 )
-from hwmodels.fabric.torus_kernel import (
+from hwmodels.fabric.torus_kernel import CARRY_PARTS, end_event, hand_over, settle
+from hwmodels.fabric.torus_tables import (
     ARRIVED,
     BEGIN,
-    CARRY_PARTS,
     END,
     LAUNCH,
     NOWHERE,
@@ -113,13 +113,10 @@ from hwmodels.fabric.torus_kernel import (
     ROUND,
     ROWS,
     TREE,
-    end_event,
-    hand_over,
     next_event,
     pop_event,
     push_event,
     report,
-    settle,
 )
 
 

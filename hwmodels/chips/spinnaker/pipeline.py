@@ -9,7 +9,10 @@ pipeline, then the tick. Whatever interrupts another pushes its end later by as 
 from __future__ import annotations
 
 from hwmodels.chips.spinnaker.arithmetic import FULL
-from hwmodels.fabric.torus_kernel import OWN_KINDS, push_event
+from hwmodels.fabric.torus_tables import (
+    OWN_KINDS,
+    push_event,
+)
 
 #: Rules of units that are told which cells fire: exact neurons, and spike sources; and of delay
 #: extensions.
