@@ -35,6 +35,18 @@ def test_vogels_abbott_sustains_itself(model, low, high):
     assert min(last) > 190.0
 
 
+@pytest.mark.slow
+def test_the_microcircuit_fires_at_the_rates_of_the_full_network():
+    workload = load_workload("microcircuit", ["--duration", "800"], get_engine("brian2"))
+    network = workload.experiment.network
+    assert network.n_neurons == pytest.approx(0.2 * 77_169, abs=4)
+    assert network.n_synapses == pytest.approx(0.04 * 298.9e6, rel=1e-3)
+    score = workload.task(workload.result)
+    full = [0.903, 2.965, 4.414, 5.876, 7.569, 8.633, 1.105, 7.829]
+    for label, rate in zip(workload.result.labels, full, strict=True):
+        assert score[f"rate of {label} (Hz)"] == pytest.approx(rate, rel=0.4), label
+
+
 @pytest.mark.parametrize(
     ("engine", "right"),
     [

@@ -16,7 +16,7 @@ USABLE = {
     "Loihi": {"L1", "L2", "L5", "L6", "L8", "2"},
     "DynapSE": {"#11", "#12", "#13", "1.4"},
     "NeuroCoreX": {"N1", "N2", "N3", "N4"},
-    "SpiNNaker": {"#2", "#3", "#4", "#5", "#6", "#8", "#9"},
+    "SpiNNaker": {"#2", "#3", "#4", "#5", "#6", "#7", "#8", "#9", "#10"},
     "TrueNorth": {f"T{k}" for k in range(1, 8)},
     "SFQ": {f"T{k}" for k in range(1, 13)},
 }
