@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hwmodels.chips.spinnaker import Spinnaker
+from hwmodels.chips.spinnaker.layout import place
 from hwmodels.chips.spinnaker.tables import (
     Entry,
     allocate_keys,
@@ -21,6 +24,7 @@ from hwmodels.errors import CapacityError
 from hwmodels.fabric.torus import LINKS, opposite, torus
 from hwmodels.fabric.torus_trees import flat_trees
 from hwmodels.mapping.torus_routes import multicast
+from tests.hwmodels.networks import random_network
 
 
 def reached(shape, tables, chip, key):
@@ -64,6 +68,39 @@ def test_tables_route_every_key_as_its_tree_does(data):
             for key in (keys[k][0], keys[k][0] | ((cells[k] - 1) << 4 | 15)):
                 assert reached(shape, tables, branch.chip, key) == expected
     assert not refused or "routing entries of 3" in refused
+
+
+def spread(limit, longer_ms=0.0):
+    """A network on 65 cores, and more for its delays, with tables of so many entries."""
+    net = random_network(np.random.default_rng(2), n=120, synapse_count=700, dt=1.0)
+    longer = [replace(p, delay_ms=p.delay_ms + longer_ms) for p in net.projections]
+    net = replace(net, projections=tuple(longer))
+    return place(net, Spinnaker(neurons_per_core=2, table_entries=limit).spec)
+
+
+def test_a_table_that_overflows_is_minimised_and_refused_where_that_is_not_enough():
+    assert spread(1023).saved_entries == 0
+    tight = spread(60)
+    assert tight.saved_entries > 0
+    assert max(len(table) for table in tight.tables.values()) <= 60
+    with pytest.raises(CapacityError, match=r"needs \d+ routing entries of 40, minimised"):
+        spread(40)
+
+
+@pytest.mark.parametrize("limit", [1023, 76])
+def test_keys_of_cells_and_of_their_delay_extensions_get_where_they_should(limit):
+    layout = spread(limit, longer_ms=20.0)
+    assert np.count_nonzero(layout.stages) > 50
+    senders = np.flatnonzero(layout.tree_of_core >= 0)
+    cells = (layout.size * np.maximum(layout.stages, 1))[senders]
+    keys = allocate_keys(cells.tolist(), 4)
+    for core, (key, _), n in zip(senders.tolist(), keys, cells.tolist(), strict=True):
+        root = layout.trees.root[layout.tree_of_core[core]]
+        units = layout.unit_of[layout.trees.first[root] : layout.trees.last[root]]
+        goals = sorted(zip(layout.chip[units].tolist(), layout.port[units].tolist(), strict=True))
+        for cell in (0, n - 1):
+            found = reached(layout.machine, layout.tables, int(layout.chip[core]), key | cell << 4)
+            assert found == goals
 
 
 @settings(max_examples=150, deadline=None)
