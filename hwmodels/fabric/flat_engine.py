@@ -1,4 +1,4 @@
-"""The engines ``batched`` and ``compiled``: the mesh kernel on lists and on arrays.
+"""The engine ``batched``: the mesh kernel on lists, and what it shares with ``compiled``.
 
 Both equal :class:`hwmodels.fabric.simpy_engine.SimPyEngine` packet for packet. Tables are made
 once; a step allocates nothing but what it hands back.
@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Transit
-from hwmodels.compiling import compiled
 from hwmodels.errors import ModelError
 from hwmodels.fabric import mesh_kernel, mesh_senders
 from hwmodels.fabric.mesh import STEP, MeshTimes
@@ -24,7 +23,6 @@ from hwmodels.fabric.mesh_tables import (
     DELAY,
     DUE,
     ENDS,
-    ENTERED,
     FAR,
     FLIT,
     FREE,
@@ -33,7 +31,6 @@ from hwmodels.fabric.mesh_tables import (
     HOP,
     INJECT,
     LANES,
-    LEFT,
     MASK_BITS,
     MOST,
     OFFSET,
@@ -42,9 +39,7 @@ from hwmodels.fabric.mesh_tables import (
     PATH,
     PLACES,
     PORT,
-    RETURNED,
     SERVICE,
-    SURE,
     TAIL,
     WAY,
     Shape,
@@ -395,58 +390,6 @@ class BatchedEngine:
             most = int(self._state.seldom[2 * place + MOST])
             rows.append((*ends, packets, packets * cycle_ps, most))
         return np.array(rows, dtype=LINK)
-
-
-class CompiledEngine(BatchedEngine):
-    """The kernel on arrays, as machine code."""
-
-    #: How many packets may be sent before the numbers of ports, of 32 bits, are made small again;
-    #: a multiple of the places that a FIFO has in memory.
-    renumber_after = 1 << 29
-
-    def step(self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64]) -> Carried:
-        """See :class:`~hwmodels.fabric.messages.Engine`."""
-        self._expect(len(messages))
-        return super().step(messages, now_ps, sweep_ps)
-
-    def _expect(self, messages: int) -> None:
-        """Have numbers for so many messages more."""
-        self._unnumbered += messages
-        if self._unnumbered > self.renumber_after:
-            self._renumber()
-            self._unnumbered = messages
-
-    def _renumber(self) -> None:
-        """Take the same from all numbers of packets of a FIFO, where all have grown so large."""
-        less, stride = self.renumber_after, self._stride
-        ports, seldom = self._state.ports.reshape(-1, 8), self._state.seldom.reshape(-1, 2)
-        places = np.array([place for place, _ in self._outputs()])
-        places = places[seldom[places, RETURNED] >= less]
-        seldom[places, RETURNED] -= less
-        ports[places, GRANTED] -= less
-        ports[places, SURE] -= less
-        self._earlier[places] += less
-        links = places[places % stride < 4]
-        behind = links + np.asarray(self._shape.across)[links % stride]
-        ports[behind, ENTERED] -= less
-        ports[behind, LEFT] -= less
-        inlets = self._inlets[ports[self._inlets, LEFT] >= less]
-        ports[inlets, LEFT] -= less
-
-    def _table(self, values: Any) -> Any:
-        return np.array(values, dtype=np.int64).ravel()
-
-    def _small_table(self, values: Any) -> Any:
-        return np.array(values, dtype=np.int32).ravel()
-
-    def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return compiled(function, *mesh_kernel.PARTS.get(function, ()), allocates=False)
-
-    def _column(self, values: NDArray) -> Any:
-        return values
-
-    def _longer(self, table: Any, more: int) -> Any:
-        return np.concatenate([table, np.zeros(more, dtype=np.int64)])
 
 
 def _power_of_two(n: int) -> int:

@@ -45,7 +45,7 @@ from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.flat_engine import BatchedEngine
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.mesh_window import WindowEngine
+from hwmodels.fabric.mesh_compiled import CompiledEngine
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Engine, Routes
 from hwmodels.fabric.simpy_engine import SimPyEngine
 from hwmodels.fabric.sweep import count, sweep
@@ -88,7 +88,7 @@ class Operations:
 EVENT_ENGINES: dict[str, Callable[..., Engine]] = {
     "reference": SimPyEngine,
     "batched": BatchedEngine,
-    "compiled": WindowEngine,
+    "compiled": CompiledEngine,
 }
 
 
@@ -220,7 +220,11 @@ class MulticoreTransport:
             self._done.updates += updates
         self._swept_ps += sweep_ps.sum(axis=0)
         transit, bounds = None, made[starts]
-        if self.period_ps is None and len(sweep_ps) > 1 and isinstance(self._engine, WindowEngine):
+        if (
+            self.period_ps is None
+            and len(sweep_ps) > 1
+            and isinstance(self._engine, CompiledEngine)
+        ):
             done = self._engine.steps(
                 first, axon, sent_ps, self._routes, bounds, self._now_ps, self.overhead_ps, sweep_ps
             )

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.mesh_window import WindowEngine
+from hwmodels.fabric.mesh_compiled import CompiledEngine
 from hwmodels.fabric.messages import HOST
 from hwmodels.fabric.multicore import EVENT_ENGINES, CoreTimes, MulticoreTransport
 from hwmodels.mapping import Placement
@@ -225,9 +225,10 @@ def test_several_steps_at_once_are_what_one_by_one_they_are(case, fidelity, kept
         one_by_one.step(number, np.array(fired, dtype=np.int64), active[number - 1])
     starts = np.cumsum([0, *map(len, steps)])
     fired = np.array([cell for fired in steps for cell in fired], dtype=np.int64)
+    often = data.draw(st.sampled_from([32, CompiledEngine.renumber_after]))
     with (
         mock.patch("hwmodels.fabric.multicore._AT_ONCE", data.draw(st.integers(1, 60))),
-        mock.patch.object(WindowEngine, "renumber_after", data.draw(st.sampled_from([32, 2**29]))),
+        mock.patch.object(CompiledEngine, "renumber_after", often),
     ):
         at_once.steps(1, starts, fired, active)
     assert one_by_one.step_ps == at_once.step_ps

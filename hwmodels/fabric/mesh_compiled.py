@@ -1,27 +1,41 @@
-"""Steps that all end at a barrier, carried one after another by one call.
+"""The engine ``compiled``: the mesh kernel on arrays, as machine code.
 
-Between two steps the mesh is empty, so nothing has to come back to Python before the last one is
-done: what a step is made of (:class:`hwmodels.fabric.messages.Messages`) and what became of it lie
-in arrays of all steps. The steps are those of :class:`~hwmodels.fabric.flat_engine.CompiledEngine`.
+Beside single steps it carries many that all end at a barrier by one call. Between two of these the
+mesh is empty, so nothing has to come back to Python before the last one is done: what a step is
+made of (:class:`hwmodels.fabric.messages.Messages`) and what became of it lie in arrays of all
+steps.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.compiling import compiled
-from hwmodels.fabric.flat_engine import CompiledEngine
+from hwmodels.fabric import mesh_kernel
+from hwmodels.fabric.flat_engine import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
-from hwmodels.fabric.mesh_tables import ARRIVE, INJECT
-from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
+from hwmodels.fabric.mesh_tables import ARRIVE, ENTERED, GRANTED, INJECT, LEFT, RETURNED, SURE
+from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Carried, Messages, Routes
 
 #: Bits of a number by which messages are sorted.
 _BITS = 62
 
 
-class WindowEngine(CompiledEngine):
-    """The compiled engine, which carries many steps at once where they do not depend on others."""
+class CompiledEngine(BatchedEngine):
+    """The kernel on arrays, as machine code."""
+
+    #: How many packets may be sent before the numbers of ports, of 32 bits, are made small again;
+    #: a multiple of the places that a FIFO has in memory.
+    renumber_after = 1 << 29
+
+    def step(self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64]) -> Carried:
+        """See :class:`~hwmodels.fabric.messages.Engine`."""
+        self._expect(len(messages))
+        return super().step(messages, now_ps, sweep_ps)
 
     def steps(
         self, first: int, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], routes: Routes,
@@ -79,12 +93,51 @@ class WindowEngine(CompiledEngine):
         packets["inject_ps"], packets["arrive_ps"] = inject_ps, arrive_ps
         return ends_ps, packets
 
+    def _expect(self, messages: int) -> None:
+        """Have numbers for so many messages more."""
+        self._unnumbered += messages
+        if self._unnumbered > self.renumber_after:
+            self._renumber()
+            self._unnumbered = messages
+
+    def _renumber(self) -> None:
+        """Take the same from all numbers of packets of a FIFO, where all have grown so large."""
+        less, stride = self.renumber_after, self._stride
+        ports, seldom = self._state.ports.reshape(-1, 8), self._state.seldom.reshape(-1, 2)
+        places = np.array([place for place, _ in self._outputs()])
+        places = places[seldom[places, RETURNED] >= less]
+        seldom[places, RETURNED] -= less
+        ports[places, GRANTED] -= less
+        ports[places, SURE] -= less
+        self._earlier[places] += less
+        links = places[places % stride < 4]
+        behind = links + np.asarray(self._shape.across)[links % stride]
+        ports[behind, ENTERED] -= less
+        ports[behind, LEFT] -= less
+        inlets = self._inlets[ports[self._inlets, LEFT] >= less]
+        ports[inlets, LEFT] -= less
+
+    def _table(self, values: Any) -> Any:
+        return np.array(values, dtype=np.int64).ravel()
+
+    def _small_table(self, values: Any) -> Any:
+        return np.array(values, dtype=np.int32).ravel()
+
+    def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        return compiled(function, *mesh_kernel.PARTS.get(function, ()), allocates=False)
+
+    def _column(self, values: NDArray) -> Any:
+        return values
+
+    def _longer(self, table: Any, more: int) -> Any:
+        return np.concatenate([table, np.zeros(more, dtype=np.int64)])
+
 
 def carry_steps(  # type: ignore[no-untyped-def]
     shape, state, traffic, slots, axon, paths, sent_ps, bounds, clock_ps, settle_ps, sweep_ps,
     schedule, bits, now_ps, overhead_ps, ends_ps, order, inject_ps, arrive_ps,
 ):  # fmt: skip
-    """See :meth:`WindowEngine.steps`; returns the time in the mesh afterwards, or -1.
+    """See :meth:`CompiledEngine.steps`; returns the time in the mesh afterwards, or -1.
 
     Fills ``ends_ps`` and, where these have room, which message each packet is, by step and then by
     time of arrival, and its times.
