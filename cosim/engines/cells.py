@@ -15,6 +15,7 @@ Symbols: parameters under PyNN's names and units (ms, mV, nA, nF, uS), ``h`` the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -137,7 +138,7 @@ def _curr_alpha(p: Arrays, h: float) -> dict[str, NDArray[np.float64]]:
     for side in ("E", "I"):
         difference = 1 / p[f"tau_syn_{side}"] - 1 / p["tau_m"]
         constants[f"P31{side}"] = h**2 / p["cm"] * constants["P22"] * _psi(h * difference)
-        constants[f"peak{side}"] = np.e / p[f"tau_syn_{side}"]
+        constants[f"peak{side}"] = math.e / p[f"tau_syn_{side}"]
         constants[f"hP11{side}"] = h * constants[f"P11{side}"]
     return constants
 
@@ -170,7 +171,7 @@ def _cond(p: Arrays, h: float, alpha: bool) -> dict[str, NDArray[np.float64]]:
                 constants[f"E{side}{k}"] = node * h * decay
                 constants[f"B{side}{k}"] = (node * h) ** 2 * _psi(node * h / tau) / p["cm"]
         if alpha:
-            constants[f"peak{side}"] = np.e / tau
+            constants[f"peak{side}"] = math.e / tau
     return constants
 
 

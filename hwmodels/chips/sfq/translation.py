@@ -7,6 +7,7 @@ weights onto a population are met best; of equals, the smallest.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -285,7 +286,7 @@ def _jumps_mV(population: Population, projection: Projection) -> NDArray[np.floa
     p, at = population.parameters, projection.target
     tau = p["tau_syn_E" if projection.receptor == "excitatory" else "tau_syn_I"][at]
     # An alpha function of peak w holds e times the charge of an exponential one.
-    area = np.e if population.celltype == "IF_curr_alpha" else 1.0
+    area = math.e if population.celltype == "IF_curr_alpha" else 1.0
     return projection.weight * tau * area / p["cm"][at]
 
 

@@ -145,7 +145,7 @@ def _gain(population: Population, dt: float, spec: SpinnakerSpec) -> NDArray[np.
     if population.celltype == "IF_curr_delta":
         return one * dt * p["cm"] / p["tau_m"] / -np.expm1(-dt / p["tau_m"])
     if population.celltype == "IF_curr_alpha":
-        return np.e * np.stack([p["tau_syn_E"], p["tau_syn_I"]])
+        return math.e * np.stack([p["tau_syn_E"], p["tau_syn_I"]])
     if population.celltype == "Izhikevich":
         return one / spec.synapse_tau_ms
     return one
