@@ -6,7 +6,6 @@ one for all, and delays differ between projections, so that the script's side of
 
 from __future__ import annotations
 
-import resource
 import time
 from dataclasses import replace
 
@@ -21,7 +20,7 @@ from hwmodels.mapping import Placement
 from hwmodels.mapping.placement import build_axons
 from hwmodels.network import Network, Population, Projection
 from hwmodels.result import QUANTISATION
-from tests.benchmarks.measuring import Section, cpu_seconds
+from tests.benchmarks.measuring import Section, cpu_seconds, forget_peak, memory_kib
 
 PER_CORE, RATE_HZ = 1000, 10
 #: Synapses of a cell with each delay, in steps of 1 ms; and the cores they lie on.
@@ -109,14 +108,15 @@ class Timed:
 def measure(section: Section, neurons: int, steps: int) -> None:
     lowered = network(neurons)
     synapses = lowered.n_synapses
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = memory_kib("VmRSS")
+    forget_peak()
     made: list[LockstepRun] = []
     set_up = cpu_seconds(lambda: made.append(prepare(lowered)))
     run = made[0]
     run.advance(lowered, 20)
     timed = Timed(run._transport)
     run._transport.steps = timed
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak = memory_kib("VmHWM")
     done = run._transport.operations
     seconds = cpu_seconds(lambda: run.advance(lowered, 20 + steps))
     now = run._transport.operations
