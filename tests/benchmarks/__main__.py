@@ -41,6 +41,7 @@ def plot(sections: list[Section], path: Path) -> None:
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import LogLocator, NullLocator
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.5), constrained_layout=True)
     for section in sections:
@@ -52,17 +53,24 @@ def plot(sections: list[Section], path: Path) -> None:
     left.plot([1, 1000], [1, 1000], ":", color="grey", label="linear")
     left.set(xlabel="quantity, relative", ylabel="CPU time, relative", title="Growth (exponent)")
     left.legend(fontsize=8)
-    rows = [
-        (f"{row.what.strip()}", row.value / row.target)
-        for section in sections for row in section.rows
-        if row.target and not row.at_most and row.unit in ("x", "M events/s", "G/s", "M hops/s")
-    ]  # fmt: skip
+    rows, case = [], ""
+    for section in sections:
+        for row in section.rows:
+            # An indented row is about the case above it.
+            case = case if row.what.startswith(" ") else row.what.split(":")[0]
+            unit = row.unit in ("x", "M events/s", "G/s", "M hops/s")
+            if row.target and not row.at_most and unit:
+                name = f"{case}: {row.what.strip()}" if row.what.startswith(" ") else row.what
+                rows.append((name, row.value / row.target))
     names, values = [name for name, _ in rows], [value for _, value in rows]
     colours = ["tab:green" if value >= 1 else "tab:red" for value in values]
     right.barh(range(len(rows)), values, color=colours)
     right.set_yticks(range(len(rows)), names, fontsize=6)
     right.axvline(1, color="black", linewidth=0.8)
     right.set(xscale="log", xlabel="measured / target", title="Speed against targets")
+    right.xaxis.set_major_locator(LogLocator(base=2, numticks=12))
+    right.xaxis.set_major_formatter("{x:g}")
+    right.xaxis.set_minor_locator(NullLocator())
     right.invert_yaxis()
     figure.savefig(path, dpi=110)
 
