@@ -83,7 +83,7 @@ def first_due(lanes):  # type: ignore[no-untyped-def]
 
 
 def pass_on(shape, state, traffic, now, lane, until_ps, n_delivered):  # type: ignore[no-untyped-def]
-    """Arrivals one after another, while nothing else happens at the same time.
+    """Arrivals, and links that become free, while nothing else happens at the same time.
 
     The first event of all is that of ``lane`` at ``now``. Stops before ``until_ps``, and before
     what must go through both phases of an instant; returns when that is, its lane, and how many
@@ -99,7 +99,8 @@ def pass_on(shape, state, traffic, now, lane, until_ps, n_delivered):  # type: i
         event = events[place]
         output = (event >> 1) & OUTPUT
         record = output << 3
-        if not event & 1 or ports[record + LANES] & APART or ports[record + STATE] != BUSY:
+        arrives, frees = event & 1, not (event & 1 and ports[record + LANES] & APART)
+        if frees and ports[record + STATE] != BUSY:
             break
         # When the next event is due, of this lane and of all.
         first += 1
@@ -112,6 +113,11 @@ def pass_on(shape, state, traffic, now, lane, until_ps, n_delivered):  # type: i
         if coming == now:
             lanes[row + DUE] = now
             break
+        if not arrives:
+            ports[record + STATE] = IDLE
+            lanes[row + FIRST] = first
+            now, lane = coming, after
+            continue
         flit = events[place + 1]
         there = (output + across[output & ports_mask]) & INDEX
         behind = there << 3
@@ -145,7 +151,8 @@ def pass_on(shape, state, traffic, now, lane, until_ps, n_delivered):  # type: i
                     eject(shape, state, traffic, output, number, flit, now, n_delivered)
                     n_delivered += 1
         ports[behind + ENTERED] = entered + 1
-        ports[record + STATE] = IDLE
+        if frees:
+            ports[record + STATE] = IDLE
         lanes[row + FIRST] = first
         now, lane = coming, after
     return now, lane, n_delivered

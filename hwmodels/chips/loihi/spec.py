@@ -79,6 +79,7 @@ class LoihiSpec(Spec):
     synapse_shared_ns: float = quantity("ns", "One synapse of a list that sources share")
     hop_ew_ns: float = quantity("ns", "Router and link to the east or west", least=RESOLUTION_NS)
     hop_ns_ns: float = quantity("ns", "Router and link to the north or south", least=RESOLUTION_NS)
+    link_cycle_ns: float = quantity("ns", "How long a packet occupies a link", least=RESOLUTION_NS)
 
     barrier_ns: float = quantity("ns", "Barrier of one tile")
     chip_hop_ns: float = quantity(
