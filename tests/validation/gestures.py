@@ -18,8 +18,8 @@ def all_targets() -> list[Target]:
     if sanafe_python() is None:
         return []
     case = dvs_case(examples())
-    _, few = ours(case, 20)
-    _, whole = ours(case, 1000)
+    _, _, few = ours(case, 20)
+    _, _, whole = ours(case, 1000)
     done = whole.operations
     events = done.synapses_dense + done.synapses_sparse
     return [
