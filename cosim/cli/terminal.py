@@ -26,7 +26,8 @@ from hwmodels.errors import ModelError
 
 def console() -> Console:
     """Where people read; 80 columns when there is no terminal to ask."""
-    return Console(width=None if sys.stdout.isatty() else 80, highlight=False)
+    # Labels and sources may hold brackets: they are text, not styles.
+    return Console(width=None if sys.stdout.isatty() else 80, highlight=False, markup=False)
 
 
 def print_titles(titles: Mapping[str, str], heading: str, as_json: bool) -> None:

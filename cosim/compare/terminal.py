@@ -43,7 +43,7 @@ def print_comparison(
     spread : mapping of str to Spread, optional
         Likewise by name.
     """
-    console = console or Console()
+    console = console or Console(markup=False)
     if console.is_terminal and not console.options.ascii_only:
         _print(comparisons, attribution, spread, console)
     else:
@@ -62,8 +62,9 @@ def render_text(
     """
     stream = io.StringIO()
     console = Console(
-        file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False
-    )
+        file=stream, width=WIDTH, color_system=None, force_terminal=False, legacy_windows=False,
+        markup=False,
+    )  # fmt: skip
     _print(comparisons, attribution, spread, console)
     return "".join(f"{_ascii(line).rstrip()}\n" for line in stream.getvalue().splitlines())
 

@@ -135,6 +135,8 @@ def test_hardware_and_scenarios_can_be_listed_and_shown(type_in):
     assert code == 0
     assert "UNVERIFIED: recalled or chosen" in " ".join(out.split())
     assert "R recalled, UNVERIFIED" in " ".join(out.split())
+    code, out, _ = type_in("hardware", "show", "spinnaker")
+    assert "[[column" in out, "what stands in brackets is no style"
     code, out, _ = type_in("scenarios", "list")
     assert all(name in out for name in scenarios.names())
     code, out, _ = type_in("scenarios", "show", "digits")
