@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from hwmodels.compiling import compiled
 from hwmodels.fabric import mesh_kernel
-from hwmodels.fabric.flat_engine import BatchedEngine
+from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
 from hwmodels.fabric.mesh_tables import ARRIVE, ENTERED, GRANTED, INJECT, LEFT, RETURNED, SURE
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Carried, Messages, Routes

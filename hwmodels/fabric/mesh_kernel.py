@@ -30,7 +30,10 @@ from hwmodels.fabric.mesh_ports import (
     eject,
     launch,
     push,
+    receiver_at,
+    release,
     wait,
+    want,
     wanted,
 )
 from hwmodels.fabric.mesh_senders import (
@@ -224,17 +227,11 @@ def arrive(shape, state, now, lane, ready):  # type: ignore[no-untyped-def]
                 ports[behind + ENTERED] = entered + 1
                 if entered == ports[behind + LEFT]:
                     mine = there & ports_mask
-                    head = ((there - mine + wanted(way, flit)) & INDEX) << 3
-                    doing = ports[head + STATE] | 1 << mine
-                    ready[n_ready] = head
-                    n_ready += doing <= MASK
-                    ports[head + STATE] = doing if doing > MASK else doing | READY
+                    head = there - mine + wanted(way, flit)
+                    n_ready = want(ports, head, mine, ready, n_ready)
                 if ports[record + LANES] & APART:
                     continue
-            mask = ports[record + STATE] & MASK
-            ports[record + STATE] = mask | READY if mask else IDLE
-            ready[n_ready] = record
-            n_ready += mask != 0
+            n_ready = release(ports, output, ready, n_ready)
     return n_ready
 
 
@@ -318,11 +315,7 @@ def grant(shape, state, traffic, ready, n_ready, n_popped, soon, now, scheduled,
         else:
             slot = senders[((shape.sender[here] << 3) & INDEX) + HEAD]
             flit = messages[((slot << 3) & INDEX) + FLIT]
-        record = ((here - mine + wanted(shape.way, flit)) << 3) & INDEX
-        doing = ports[record + STATE] | 1 << mine
-        soon[n_soon] = record
-        n_soon += doing <= MASK
-        ports[record + STATE] = doing if doing > MASK else doing | READY
+        n_soon = want(ports, here - mine + wanted(shape.way, flit), mine, soon, n_soon)
     return n_soon, n_delivered
 
 
@@ -362,11 +355,7 @@ def advance(shape, state, traffic, until_ps, schedule, bits, start_ps):  # type:
             while size[0] and heap_ps[0] == now:
                 what = heap_pop(heap_ps, heap_what, size)
                 if what < 0:
-                    record = ((-1 - what) << 3) & INDEX
-                    mask = ports[record + STATE] & MASK
-                    ports[record + STATE] = mask | READY if mask else IDLE
-                    ready[n_ready] = record
-                    n_ready += mask != 0
+                    n_ready = release(ports, -1 - what, ready, n_ready)
                 else:
                     slot = traffic.senders[(what << 3) + HEAD]
                     n_ready = compete(shape, state, traffic, slot, what, ready, n_ready)
@@ -411,8 +400,8 @@ def carry(  # type: ignore[no-untyped-def]
 
 #: The functions that a kernel calls.
 _ADVANCE = (
-    heap_push, heap_pop, push, wanted, enter, eject, count, wait, launch, follow, compete,
-    first_due, pass_on, start, arrive, grant,
+    heap_push, heap_pop, push, wanted, receiver_at, want, release, enter, eject, count, wait,
+    launch, follow, compete, first_due, pass_on, start, arrive, grant,
 )  # fmt: skip
 PARTS = {
     advance: _ADVANCE,

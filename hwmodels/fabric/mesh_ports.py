@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from hwmodels.fabric.mesh_senders import (
-    heap_push,
-)
+from hwmodels.fabric.mesh_senders import heap_push
 from hwmodels.fabric.mesh_tables import (
     AHEAD,
     APART,
@@ -18,6 +16,7 @@ from hwmodels.fabric.mesh_tables import (
     FIELD,
     FLIT,
     FREE,
+    IDLE,
     INDEX,
     LANE,
     LANES,
@@ -57,6 +56,30 @@ def wanted(way, flit):  # type: ignore[no-untyped-def]
     return way[turn] + (0 if turn else (flit >> 24) & 255)
 
 
+def receiver_at(shape, output):  # type: ignore[no-untyped-def]
+    """The row of an ejection port in the receivers' tables."""
+    ports = shape.inputs - 4
+    return (output >> shape.shift) * ports + (output & ((1 << shape.shift) - 1)) - 4
+
+
+def want(ports, output, mine, ready, n_ready):  # type: ignore[no-untyped-def]
+    """Input ``mine`` wants an output from now on; counts those that have to be looked at."""
+    record = (output << 3) & INDEX
+    doing = ports[record + STATE] | 1 << mine
+    ready[n_ready] = record
+    ports[record + STATE] = doing if doing > MASK else doing | READY
+    return n_ready + (doing <= MASK)
+
+
+def release(ports, output, ready, n_ready):  # type: ignore[no-untyped-def]
+    """An output may grant again; counts those that have to be looked at."""
+    record = (output << 3) & INDEX
+    mask = ports[record + STATE] & MASK
+    ports[record + STATE] = mask | READY if mask else IDLE
+    ready[n_ready] = record
+    return n_ready + (mask != 0)
+
+
 def launch(shape, state, output, flit, now):  # type: ignore[no-untyped-def]
     """A packet leaves over a link: it arrives, and the link becomes free."""
     lanes, room, lanes_of = state.lanes, shape.lane_room, state.ports[(output << 3) + LANES]
@@ -75,7 +98,7 @@ def eject(shape, state, traffic, output, number, flit, now, n):  # type: ignore[
     messages, delivered = traffic.messages, traffic.delivered
     slot = (flit >> 32) & INDEX
     message = slot << 3
-    row = (output >> shape.shift) * (shape.inputs - 4) + (output & ((1 << shape.shift) - 1)) - 4
+    row = receiver_at(shape, output)
     begins = max(state.done_ps[row & INDEX], now)
     place = row * shape.port_room + (number & (shape.port_room - 1))
     state.served_ps[place & INDEX] = begins
@@ -103,7 +126,7 @@ def count(shape, state, output, number, now):  # type: ignore[no-untyped-def]
         while back < gone and fifo[(first + (back & in_link)) & INDEX] + credit_ps <= now:
             back += 1
     else:
-        row = (output >> shape.shift) * (shape.inputs - 4) + direction - 4
+        row = receiver_at(shape, output)
         first, in_port, depth = (
             (row * shape.port_room) & INDEX,
             shape.port_room - 1,
@@ -132,7 +155,7 @@ def wait(shape, state, output, number):  # type: ignore[no-untyped-def]
             return
         at = state.fifo[there * shape.link_room + (back & (shape.link_room - 1))]
     else:
-        row = (output >> shape.shift) * (shape.inputs - 4) + direction - 4
+        row = receiver_at(shape, output)
         at = state.served_ps[row * shape.port_room + (back & (shape.port_room - 1))]
     ports[record + STATE] = STUCK | mask
     what = -1 - output
@@ -144,11 +167,6 @@ def compete(shape, state, traffic, slot, sender, ready, n_ready):  # type: ignor
     ports, here = state.ports, traffic.senders[(sender << 3) + PORT]
     mine = here & ((1 << shape.shift) - 1)
     output = here - mine + wanted(shape.way, traffic.messages[(slot << 3) + FLIT])
-    record = (output << 3) & INDEX
-    doing = ports[record + STATE]
-    if doing & 1 << mine:
+    if ports[((output << 3) & INDEX) + STATE] & 1 << mine:
         return n_ready  # it was behind another one, and competes already
-    doing |= 1 << mine
-    ready[n_ready] = record
-    ports[record + STATE] = doing if doing > MASK else doing | READY
-    return n_ready + (doing <= MASK)
+    return want(ports, output, mine, ready, n_ready)

@@ -43,8 +43,8 @@ from hwmodels.chip import Transit, postponed
 from hwmodels.compiling import can_compile, compiled
 from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
-from hwmodels.fabric.flat_engine import BatchedEngine
 from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_compiled import CompiledEngine
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Engine, Routes
 from hwmodels.fabric.simpy_engine import SimPyEngine

@@ -8,8 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hwmodels.errors import ModelError
-from hwmodels.fabric.flat_engine import BatchedEngine
 from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_compiled import CompiledEngine
 from hwmodels.fabric.multicore import EVENT_ENGINES
 from tests.hwmodels.fabric_cases import carry, difference, random_case
