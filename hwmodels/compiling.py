@@ -37,7 +37,25 @@ def _numba() -> Any:
     import numba
 
     llvmlite.binding.set_option("", "--runtime-memory-check-threshold=300")
+    _load_array_functions()
     return numba
+
+
+def _load_array_functions() -> None:
+    """Numba's array functions, without the SciPy that kernels of ours have no use for.
+
+    While they are imported, these import SciPy's linear algebra to see whether it is there, which
+    takes as long as Numba itself. A kernel that multiplies matrices asks again as it is compiled.
+    """
+    from numba.np import linalg
+
+    if importlib.util.find_spec("scipy") is None or not hasattr(linalg, "ensure_blas"):
+        return
+    importing, linalg.ensure_blas = linalg.ensure_blas, lambda: None
+    try:
+        importlib.import_module("numba.np.arraymath")
+    finally:
+        linalg.ensure_blas = importing
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
 import sys
 
 import pytest
@@ -36,3 +37,19 @@ def test_a_kernel_follows_the_functions_and_constants_that_it_calls(tmp_path, mo
     assert result() == -398
     for name in names:
         sys.modules.pop(name, None)
+
+
+@pytest.mark.skipif(not can_compile(), reason="Numba is not installed")
+def test_scipy_is_imported_for_kernels_that_multiply_matrices_only(tmp_path):
+    (tmp_path / "kernels.py").write_text("""
+import sys
+import numpy as np
+from hwmodels.compiling import compiled
+def twice(x): return 2 * x
+def squared(matrix): return np.dot(matrix, matrix)
+assert compiled(twice)(2) == 4
+assert "scipy.linalg" not in sys.modules
+np.testing.assert_array_equal(compiled(squared)(2 * np.eye(3)), 4 * np.eye(3))
+assert "scipy.linalg" in sys.modules
+""")
+    subprocess.run([sys.executable, "kernels.py"], check=True, cwd=tmp_path)
