@@ -157,7 +157,7 @@ class Spec:
         if not changes:
             return self
         values = {
-            key: _convert(value, self._field(key, f"specification {self.name}"), key)
+            key: _convert(value, self._field(key, f"specification {self.name}"), self.name)
             for key, value in changes.items()
         }
         sources = dict(self.sources) | dict.fromkeys(values, ("set by the user", "U"))
@@ -234,9 +234,7 @@ def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:
     kind = known.type if isinstance(known.type, str) else known.type.__name__
     try:
         if kind == "int":
-            if isinstance(value, bool) or float(value) != int(float(value)):
-                raise ValueError
-            number: Any = int(float(value))
+            number: Any = _integer(value)
         elif kind == "float":
             if isinstance(value, bool):
                 raise ValueError
@@ -245,16 +243,23 @@ def _convert(value: Any, known: dataclasses.Field, where: str) -> Any:
                 raise ValueError
         else:
             table = json.loads(value) if isinstance(value, str) else value
-            entries = tuple((int(row[0]), float(row[1])) for row in table)
+            entries = tuple((_integer(first), float(second)) for first, second in table)
             if not all(math.isfinite(entry) and entry >= 0 for row in entries for entry in row):
                 raise ValueError
             return entries
-    except (TypeError, ValueError, IndexError, OverflowError):
+    except (TypeError, ValueError, OverflowError):
         shape = "a list of [integer, number] pairs" if kind == "tuple" else f"of type {kind}"
         raise ModelError(f"{where}: {known.name} must be {shape}, got {value!r}") from None
     if not number >= 0 and not known.name.endswith("_min"):
         raise ModelError(f"{where}: {known.name} must be >= 0, got {value!r}")
     return number
+
+
+def _integer(value: Any) -> int:
+    """A whole number, given as such or as text; anything else is a ValueError."""
+    if isinstance(value, bool) or float(value) != int(float(value)):
+        raise ValueError
+    return int(float(value))
 
 
 def picoseconds(ns: float) -> int:

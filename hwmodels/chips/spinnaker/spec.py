@@ -138,14 +138,14 @@ class SpinnakerSpec(Spec):
         whole = boards(self.boards)
         dead = self._checked("dead_links", "links", whole.chips, LINKS)
         self._checked("dead_cores", "application cores", whole.chips, self.application_cores)
-        for column, row in self.dead_chips:
-            chip = whole.at(int(column), int(row))
+        for column, row in self._pairs("dead_chips"):
+            chip = whole.at(column, row)
             dead += [(chip, link) for link in range(LINKS)]
         return whole.with_dead(dead)
 
     def _checked(self, name: str, parts: str, chips: int, each: int) -> list[tuple[int, int]]:
         """Pairs of a chip and a part of it."""
-        pairs = [(int(chip), int(part)) for chip, part in getattr(self, name)]
+        pairs = self._pairs(name)
         for chip, part in pairs:
             if chip >= chips or part >= each:
                 raise ModelError(
@@ -154,12 +154,21 @@ class SpinnakerSpec(Spec):
                 )
         return pairs
 
+    def _pairs(self, name: str) -> list[tuple[int, int]]:
+        """A field of pairs, both whole."""
+        for first, second in getattr(self, name):
+            if second != int(second):
+                raise ModelError(
+                    f"{self.name}: {name} must be pairs of integers, got {first}, {second:g}"
+                )
+        return [(first, int(second)) for first, second in getattr(self, name)]
+
     def seats(self, machine: Torus) -> NDArray[np.int64]:
         """Chip and number of each application core that can be used, shape (n, 2).
 
         From the corner outwards; where dead links divide the machine, those of the largest part.
         """
-        gone = {machine.at(int(column), int(row)) for column, row in self.dead_chips}
+        gone = {machine.at(column, row) for column, row in self._pairs("dead_chips")}
         left, largest = set(range(machine.chips)) - gone, set[int]()
         if not left:
             raise ModelError(f"{self.name}: dead_chips leaves no chip")
@@ -169,7 +178,7 @@ class SpinnakerSpec(Spec):
             largest = max(largest, part, key=len)
         near = {chip: distance(machine, 0, chip) for chip in largest}
         chips = sorted(near, key=lambda chip: (near[chip], chip))
-        dead = {(int(chip), int(core)) for chip, core in self.dead_cores}
+        dead = set(self._pairs("dead_cores"))
         seats = [
             (chip, core)
             for chip in chips for core in range(self.application_cores) if (chip, core) not in dead
