@@ -8,23 +8,14 @@ from typing import Annotated
 
 import typer
 
-from cosim.cli.parameters import (
-    AsJson,
-    Duration,
-    ExperimentNumber,
-    Fidelity,
-    ScriptArguments,
-    Seed,
-    Target,
-    Verbose,
-)
+from cosim.cli.parameters import Fidelity, Request, on_request
 from cosim.cli.terminal import check_writable, console, note, progress_bar, set_up_logging
 from cosim.cli.workloads import engine_texts, load, with_fidelity
 
 
+@on_request
 def compare(
-    target: Target,
-    arguments: ScriptArguments = None,
+    request: Request,
     on: Annotated[
         list[str] | None,
         typer.Option(
@@ -46,24 +37,19 @@ def compare(
     out: Annotated[Path, typer.Option(help="The report, one HTML file.")] = Path(
         "cosim-report.html"
     ),
-    seed: Seed = None,
-    duration: Duration = None,
-    experiment: ExperimentNumber = None,
     fidelity: Fidelity = None,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
 ) -> None:
     """Run a script in software and on hardware, and report how they differ."""
     from cosim.compare import print_comparison, save_html
     from cosim.engines import get_engine
     from cosim.study import study
 
-    set_up_logging(verbose)
+    set_up_logging(request.verbose)
     check_writable(out)
     candidates = [with_fidelity(text, fidelity) for text in engine_texts(on or ["loihi"])]
     engines = [get_engine(text) for text in candidates]  # a wrong name fails before anything runs
     against = with_fidelity(reference, fidelity)
-    workload = load(target, arguments, against, seed, duration, experiment, as_json)
+    workload = load(request, against)
     outcome = study(
         workload,
         zip(candidates, engines, strict=True),
@@ -72,11 +58,11 @@ def compare(
         open_loop=open_loop,
         chips=chips,
         provenance={
-            "workload": " ".join([workload.name, *(arguments or [])]),
-            "seed": "as in the script" if seed is None else str(seed),
+            "workload": " ".join([workload.name, *(request.arguments or [])]),
+            "seed": "as in the script" if request.seed is None else str(request.seed),
         },
     )
-    if as_json:
+    if request.as_json:
         print(json.dumps(outcome.to_dict(), indent=2))
     else:
         print_comparison(outcome.comparisons, outcome.attributions, console(), outcome.spreads)

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cosim.cli.parameters import (
-    AsJson,
-    Duration,
-    ExperimentNumber,
-    ScriptArguments,
-    Seed,
-    Target,
-    Verbose,
-)
+from cosim.cli.parameters import AsJson, Request, on_request
 from cosim.cli.terminal import (
     check_writable,
     console,
@@ -30,13 +23,13 @@ from hwmodels.errors import ModelError
 spaces_app = typer.Typer(help="Ready spaces for cosim explore.")
 
 
+@on_request
 def explore(
-    target: Target,
+    request: Request,
     space: Annotated[
         str,
         typer.Option(help="What may vary and what counts: a TOML file or a ready space (loihi)."),
     ],
-    arguments: ScriptArguments = None,
     trials: Annotated[int | None, typer.Option(help="Candidates in all.")] = None,
     sampler: Annotated[
         str | None, typer.Option(help="auto, grid, random, tpe, nsga2 or nsga3.")
@@ -57,31 +50,29 @@ def explore(
     metrics: Annotated[
         bool, typer.Option(help="Print the metrics that a space may name, and stop.")
     ] = False,
-    seed: Seed = None,
-    duration: Duration = None,
-    experiment: ExperimentNumber = None,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
 ) -> None:
     """Search for hardware that serves a workload better; resumes where it was interrupted."""
     from cosim.explore.command import explore as run_exploration
     from cosim.explore.command import read_space, usable_metrics
 
-    set_up_logging(verbose)
+    set_up_logging(request.verbose)
     if workers is not None and workers < 1:
         raise ModelError(f"--workers must be >= 1, got {workers}")
     check_writable(out / "report.html" if out.exists() else out)
     read = read_space(space, trials=trials, sampler=sampler, fidelity=fidelity)
-    workload = load(target, arguments, "brian2", seed, duration, experiment, as_json or metrics)
+    if metrics:  # standard output is for them alone
+        request = replace(request, as_json=True)
+    workload = load(request, "brian2")
     if metrics:
         print("\n".join(usable_metrics(read, workload)))
         return
-    options = [("--seed", seed), ("--duration", duration), ("--experiment", experiment)]
-    words = [target, *(f"{name}={value}" for name, value in options if value is not None)]
+    options = {name: getattr(request, name) for name in ("seed", "duration", "experiment")}
+    words = [f"--{name}={value}" for name, value in options.items() if value is not None]
+    script = ["--", *request.arguments] if request.arguments else []
     interrupted = run_exploration(
-        workload, [*words, *(["--", *arguments] if arguments else [])], read, space, out,
+        workload, [request.target, *words, *script], read, space, out,
         lambda label, total: progress_bar(label, total, unit="candidates"), console(),
-        workers=workers, cluster=cluster, storage=storage, explain=explain, as_json=as_json,
+        workers=workers, cluster=cluster, storage=storage, explain=explain, as_json=request.as_json,
     )  # fmt: skip
     if interrupted:
         note("interrupted; the same command goes on from here")

@@ -9,23 +9,14 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from cosim.cli.parameters import (
-    AsJson,
-    Duration,
-    ExperimentNumber,
-    Fidelity,
-    ScriptArguments,
-    Seed,
-    Target,
-    Verbose,
-)
+from cosim.cli.parameters import Fidelity, Request, on_request
 from cosim.cli.terminal import check_writable, console, note, set_up_logging
 from cosim.cli.workloads import load, with_fidelity
 
 
+@on_request
 def run(
-    target: Target,
-    arguments: ScriptArguments = None,
+    request: Request,
     on: Annotated[
         str, typer.Option(help="Engine: brian2 or a chip, with :option=value.")
     ] = "brian2",
@@ -33,21 +24,16 @@ def run(
     network: Annotated[
         Path | None, typer.Option(help="Write the lowered Network to this file (.npz).")
     ] = None,
-    seed: Seed = None,
-    duration: Duration = None,
-    experiment: ExperimentNumber = None,
     fidelity: Fidelity = None,
-    as_json: AsJson = False,
-    verbose: Verbose = False,
 ) -> None:
     """Run a script on one engine and say what happened."""
     from cosim.workload import InterruptedRun
 
-    set_up_logging(verbose)
+    set_up_logging(request.verbose)
     check_writable(out, network)
     try:
         engine = with_fidelity(on, fidelity)
-        workload = load(target, arguments, engine, seed, duration, experiment, as_json)
+        workload = load(request, engine)
     except InterruptedRun as interruption:
         kept = out or Path("cosim-interrupted.npz")
         interruption.result.save(kept)
@@ -57,7 +43,7 @@ def run(
         workload.experiment.network.save(network)
     if out is not None:
         workload.result.save(out)
-    if as_json:
+    if request.as_json:
         print(json.dumps(summary_of(workload), indent=2))
     else:
         print_run(workload)

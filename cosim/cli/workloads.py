@@ -5,32 +5,25 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from cosim.cli.parameters import Request
 from cosim.cli.terminal import note, progress_bar, script_output
 from hwmodels.errors import ModelError
 
 
-def load(
-    target: str,
-    arguments: list[str] | None,
-    engine: str,
-    seed: int | None,
-    duration: float | None,
-    experiment: int | None,
-    as_json: bool,
-) -> Any:
+def load(request: Request, engine: str) -> Any:
     """Run what the user named on one engine, with a bar."""
     from cosim.engines import get_engine
     from cosim.workload import load_workload
 
     chosen = get_engine(engine)
-    with progress_bar(engine) as step, script_output(as_json):
+    with progress_bar(engine) as step, script_output(request.as_json):
         workload = load_workload(
-            target,
-            arguments or [],
+            request.target,
+            request.arguments or [],
             chosen,
-            seed=seed,
-            duration_ms=duration,
-            choose=experiment,
+            seed=request.seed,
+            duration_ms=request.duration,
+            choose=request.experiment,
             progress=step,
         )
     network = workload.experiment.network
