@@ -328,38 +328,45 @@ class Fates(NamedTuple):
     refused: NDArray[np.int64]
 
 
-class TorusEngine(Protocol):
-    """Carries packets by the rules of this module; engines agree packet for packet.
+@dataclass(frozen=True)
+class Counted:
+    """What routers, monitors and links have counted so far.
 
     Attributes
     ----------
     visits : int64, shape (chips,)
         Packets that each router has sent on or dropped.
-    carried : int64, shape (chips, 6)
-        Packets that each link has delivered.
-    longest : int64, shape (chips, 6)
-        Most packets that were in an output buffer and on its wire at once.
     drops : int64, shape (chips,)
         Packets that each router has dropped after its wait.
+    aged : int64, shape (chips,)
+        Packets that each router has dropped for their time phase.
     diverted : int64, shape (chips,)
         Copies that each router has sent round a link by an emergency route.
     reinjected : int64, shape (chips,)
         Packets that each monitor has sent again.
     overflowed, queue_full : int64, shape (chips,)
         Packets dropped while the dump register was full, and read when the monitor's queue was.
-    aged : int64, shape (chips,)
-        Packets that each router has dropped for their time phase.
+    carried : int64, shape (chips, 6)
+        Packets that each link has delivered.
+    longest : int64, shape (chips, 6)
+        Most packets that were in an output buffer and on its wire at once.
     """
 
     visits: NDArray[np.int64]
-    carried: NDArray[np.int64]
-    longest: NDArray[np.int64]
     drops: NDArray[np.int64]
     aged: NDArray[np.int64]
     diverted: NDArray[np.int64]
     reinjected: NDArray[np.int64]
     overflowed: NDArray[np.int64]
     queue_full: NDArray[np.int64]
+    carried: NDArray[np.int64]
+    longest: NDArray[np.int64]
+
+
+class TorusEngine(Protocol):
+    """Carries packets by the rules of this module; engines agree packet for packet."""
+
+    counted: Counted
 
     def run(
         self,

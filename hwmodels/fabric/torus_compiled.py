@@ -6,29 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.compiling import can_compile, compiled
-from hwmodels.fabric.torus import (
-    LINKS,
-    Fates,
-    Timing,
-    Torus,
-)
+from hwmodels.fabric.torus import Fates, Timing, Torus
 from hwmodels.fabric.torus_kernel import CARRY_PARTS, carry
 from hwmodels.fabric.torus_tables import (
-    AGED,
     ARRIVED,
-    CARRIED,
-    DIVERTED,
     DROPPED,
-    DROPS,
-    LONGEST,
     NOWHERE,
-    OVERFLOWED,
-    QUEUE_FULL,
     REFUSED,
-    REINJECTED,
     ROUND,
     ROWS,
-    VISITS,
+    counted_in,
     machine,
 )
 from hwmodels.fabric.torus_trees import Trees
@@ -53,12 +40,7 @@ class CompiledTorus:
         self._carry = compiled(carry, *CARRY_PARTS, allocates=False) if can_compile() else carry
         #: Tree, launch and successor of each packet.
         self._pool = np.empty((0, 3), dtype=np.int64)
-        chip, link = self._machine.chip, self._machine.link
-        self.visits, self.drops, self.aged = chip[:, VISITS], chip[:, DROPS], chip[:, AGED]
-        self.diverted, self.reinjected = chip[:, DIVERTED], chip[:, REINJECTED]
-        self.overflowed, self.queue_full = chip[:, OVERFLOWED], chip[:, QUEUE_FULL]
-        self.carried = link[:, CARRIED].reshape(-1, LINKS)
-        self.longest = link[:, LONGEST].reshape(-1, LINKS)
+        self.counted = counted_in(self._machine)
 
     def run(
         self,

@@ -17,6 +17,7 @@ from hwmodels.fabric.torus import (
     CORES,
     LINKS,
     ROOT,
+    Counted,
     Fates,
     Timing,
     Torus,
@@ -53,17 +54,15 @@ class SimPyTorus:
         self.env = simpy.Environment()
         self.shape, self.trees, self._timing = shape, trees, timing
         chips = range(shape.chips)
-        self.visits = np.zeros(shape.chips, dtype=np.int64)
-        self.drops, self.aged = self.visits.copy(), self.visits.copy()
-        self.diverted, self.reinjected = self.visits.copy(), self.visits.copy()
-        self.overflowed, self.queue_full = self.visits.copy(), self.visits.copy()
+        self.counted = Counted(
+            *np.zeros((7, shape.chips), dtype=np.int64),
+            *np.zeros((2, shape.chips, LINKS), dtype=np.int64),
+        )
         #: The link that leads to each node of the trees.
         self.link_to = {
             int(below): link
             for link in range(LINKS) for below in trees.child[:, link].tolist() if below >= 0
         }  # fmt: skip
-        self.carried = np.zeros((shape.chips, LINKS), dtype=np.int64)
-        self.longest = self.carried.copy()
         self.launched: list[int] = []
         self.receiving: set[tuple[int, int]] = set()
         self.rounds = shape.rounds
@@ -186,7 +185,7 @@ class SimPyTorus:
 
     def dump(self, chip: int, copy: Copy) -> None:
         """A packet that has waited in vain is dropped."""
-        self.drops[chip] += 1
+        self.counted.drops[chip] += 1
         if self._timing.poll_ps:
             self.monitors[chip].dump(copy)
         else:
@@ -194,7 +193,7 @@ class SimPyTorus:
 
     def age(self, chip: int, copy: Copy) -> None:
         """A packet of two time phases ago is killed."""
-        self.aged[chip] += 1
+        self.counted.aged[chip] += 1
         self.lose(copy)
 
     def lose(self, copy: Copy) -> None:

@@ -91,7 +91,7 @@ class Wire(Part):
     def put(self, copy: Copy) -> None:
         """Take a packet from the router."""
         self.held.append(copy)
-        longest = self._engine.longest
+        longest = self._engine.counted.longest
         longest[self._chip, self._link] = max(longest[self._chip, self._link], len(self.held))
         self.look()
 
@@ -110,7 +110,7 @@ class Wire(Part):
     def leave(self) -> Copy:
         """What is on the wire gets off it."""
         self._busy = False
-        self._engine.carried[self._chip, self._link] += 1
+        self._engine.counted.carried[self._chip, self._link] += 1
         self._engine.routers[self._chip].look()
         self.look()
         return self.held.popleft()
@@ -247,7 +247,7 @@ class Router(Part):
                 self._stall()
                 return
             engine.dump(self._chip, copy)
-        engine.visits[self._chip] += 1
+        engine.counted.visits[self._chip] += 1
         self._served += 1
         if self.stalled_at is not None:
             self.stalls_ps += self.now_ps - self.stalled_at
@@ -289,7 +289,7 @@ class Router(Part):
             return False
         for link in straight.keys() | rounds:
             wires[link].put((packet, straight.get(link, -1), rounds.get(link, -1)))
-        engine.diverted[self._chip] += len(rounds)
+        engine.counted.diverted[self._chip] += len(rounds)
         for place in places:
             engine.arrive(self._chip, packet, place, self._timing.receive_ps)
         return True
@@ -316,7 +316,7 @@ class Monitor:
     def dump(self, copy: Copy) -> None:
         """A packet enters the dump register, or overflows it."""
         if self._register is not None:
-            self._engine.overflowed[self._chip] += 1
+            self._engine.counted.overflowed[self._chip] += 1
             self._engine.lose(copy)
             return
         self._register = copy
@@ -330,7 +330,7 @@ class Monitor:
         copy, self._register = self._register, None
         assert copy is not None
         if len(self._queue) >= self._timing.queue_room:
-            self._engine.queue_full[self._chip] += 1
+            self._engine.counted.queue_full[self._chip] += 1
             self._engine.lose(copy)
             return
         self._queue.append(copy)
@@ -346,7 +346,7 @@ class Monitor:
             yield self._at((now_ps // poll_ps + 1) * poll_ps, HANDED)
             while self._queue and router.stalled_at is None:
                 self.held.append(self._queue.popleft())
-                self._engine.reinjected[self._chip] += 1
+                self._engine.counted.reinjected[self._chip] += 1
                 self._engine.arbiters[self._chip][CORES].look()
                 yield self._taken
                 self._taken = self.env.event()

@@ -19,6 +19,7 @@ from hwmodels.fabric.torus import (
     ARBITER_OF_LINK,
     ARBITERS,
     LINKS,
+    Counted,
     Timing,
     Torus,
     opposite,
@@ -141,6 +142,15 @@ def machine(
         np.zeros((5, longest), dtype=np.int64), np.ascontiguousarray(node), trees.root, trees.port,
         monitor,
     )  # fmt: skip
+
+
+def counted_in(machine: Machine) -> Counted:
+    """The columns of a machine's tables that count, not copied."""
+    of_routers = (VISITS, DROPS, AGED, DIVERTED, REINJECTED, OVERFLOWED, QUEUE_FULL)
+    return Counted(
+        *(machine.chip[:, column] for column in of_routers),
+        *(machine.link[:, column].reshape(-1, LINKS) for column in (CARRIED, LONGEST)),
+    )
 
 
 def before(heap, at, time, code):

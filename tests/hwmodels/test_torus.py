@@ -100,7 +100,7 @@ def test_a_blocked_packet_stops_all_behind_it_and_is_dropped_after_its_wait(engi
     assert fates.dropped_ps.tolist() == [80 + 2_000]
     # The one behind it leaves a cycle of the pipeline later than the one dropped, or more.
     assert fates.time_ps[0] > 80 + 2_000
-    assert built.drops.tolist() == [1, 0, 0, 0]
+    assert built.counted.drops.tolist() == [1, 0, 0, 0]
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -118,8 +118,8 @@ def test_a_packet_of_two_time_phases_ago_is_killed(engine):
     built, fates = carry(engine, row(12), old, [line(1), line(3), line(9)],
                          [(0, 0, 0), (1, 0, 5_400), (2, 0, 10_800)])  # fmt: skip
     assert fates.packet.tolist() == [0]
-    assert int(built.aged.sum()) == 2
-    assert int(built.drops.sum()) == 0
+    assert int(built.counted.aged.sum()) == 2
+    assert int(built.counted.drops.sum()) == 0
 
 
 DIVERTING = Timing(**(vars(TIMING) | {"emergency_ps": 1_000}))
@@ -137,8 +137,8 @@ def test_an_emergency_route_goes_round_a_link_in_two_legs(engine):
     assert dict(zip(fates.destination.tolist(), fates.time_ps.tolist(), strict=True)) == {
         0: detour, 1: detour + 80 + 140
     }  # fmt: skip
-    assert built.diverted.tolist() == [1] + [0] * 15
-    used = {(int(c), int(k)) for c, k in np.argwhere(built.carried)}
+    assert built.counted.diverted.tolist() == [1] + [0] * 15
+    used = {(int(c), int(k)) for c, k in np.argwhere(built.counted.carried)}
     assert used == {(0, EAST), (shape.at(1, 0), NORTH), (there, NORTH_EAST)}
 
 
@@ -149,7 +149,7 @@ def test_a_combined_packet_is_both_a_copy_and_a_first_leg(engine):
     both = Branch(0, {0: [EAST, NORTH_EAST]}, {east: [1], there: [0]})
     built, fates = carry(engine, shape, DIVERTING, [both], [(0, 0, 0)])
     assert sorted(fates.time_ps.tolist()) == [2_300, 2_520]
-    assert int(built.carried[0, EAST]) == 1, "one packet on the link"
+    assert int(built.counted.carried[0, EAST]) == 1, "one packet on the link"
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -160,7 +160,7 @@ def test_what_finds_no_other_way_is_dropped_after_both_waits(engine, also):
     way = Branch(0, {0: [NORTH_EAST]}, {shape.at(1, 1): [0]})
     built, fates = carry(engine, shape, DIVERTING, [way], [(0, 0, 0)])
     assert fates.dropped_ps.tolist() == [80 + 2_000 + 1_000]
-    assert int(built.drops[0]) == 1
+    assert int(built.counted.drops[0]) == 1
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -169,12 +169,12 @@ def test_the_dump_register_holds_one_packet_and_counts_what_overflows_it(engine)
     shape = row(4).with_dead([(0, EAST)])
     slow = Timing(**(vars(REINJECTING) | {"wait_ps": 0, "poll_ps": 2 * LATE}))
     built, fates = carry(engine, shape, slow, [line(2)], [(0, 0, 0)] * 3 + [(0, 0, 5_000)])
-    assert int(built.drops[0]) == 4
-    assert int(built.overflowed[0]) == 2
+    assert int(built.counted.drops[0]) == 4
+    assert int(built.counted.overflowed[0]) == 2
     assert len(fates.dropped) == 2, "the others are in the monitor's queue"
     full = Timing(**(vars(slow) | {"queue_room": 1}))
     built, fates = carry(engine, shape, full, [line(2)], [(0, 0, 0)] * 3 + [(0, 0, 5_000)])
-    assert int(built.queue_full[0]) == 1
+    assert int(built.counted.queue_full[0]) == 1
     assert fates.dropped_ps.tolist()[-1] == 5_080 + 300, "when it is read"
 
 
@@ -185,7 +185,7 @@ def test_a_packet_that_was_dropped_is_put_back_when_the_router_moves(engine):
     built, fates = carry(engine, row(4), slow, [line(0)], [(0, 0, 0), (0, 1, 0)])
     assert sorted(fates.time_ps.tolist()) == [80, 10_000 + 80]
     assert not len(fates.dropped)
-    assert (int(built.drops[0]), int(built.reinjected[0])) == (1, 1)
+    assert (int(built.counted.drops[0]), int(built.counted.reinjected[0])) == (1, 1)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -200,7 +200,8 @@ def test_re_injection_saves_what_congestion_would_lose(engine):
     assert len(fates.dropped) < len(lost.dropped) / 2
     assert len(fates.packet) + len(fates.dropped) == 200
     np.testing.assert_array_equal(
-        built.drops, built.reinjected + built.overflowed + built.queue_full
+        built.counted.drops,
+        built.counted.reinjected + built.counted.overflowed + built.counted.queue_full,
     )
 
 
@@ -303,10 +304,8 @@ def test_both_engines_give_every_copy_the_same_fate(case, cut):
         dropped = sorted(zip(*fates[3:6], strict=True))
         refused = sorted(fates[6].tolist())
         results.append(
-            (arrived, dropped, refused, *(x.tolist() for x in (
-                built.visits, built.carried, built.longest, built.drops, built.aged,
-                built.diverted, built.reinjected, built.overflowed, built.queue_full)))
-        )  # fmt: skip
+            (arrived, dropped, refused, *(x.tolist() for x in vars(built.counted).values()))
+        )
         # Every copy arrives once, is dropped once, or its packet was never sent.
         known = [(p, d) for p, d, _ in arrived + dropped]
         assert len(set(known)) == len(known)
@@ -317,6 +316,8 @@ def test_both_engines_give_every_copy_the_same_fate(case, cut):
         elif timing.wait_ps != FOREVER:  # an endless wait may deadlock, as on the chip
             assert len(known) == expected
             if timing.poll_ps:
-                gone = built.reinjected + built.overflowed + built.queue_full
-                np.testing.assert_array_equal(built.drops, gone)
+                gone = (
+                    built.counted.reinjected + built.counted.overflowed + built.counted.queue_full
+                )
+                np.testing.assert_array_equal(built.counted.drops, gone)
     assert results[0] == results[1]

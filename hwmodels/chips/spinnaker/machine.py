@@ -17,19 +17,7 @@ from hwmodels.chips.spinnaker.layout import Layout
 from hwmodels.chips.spinnaker.spec import SpinnakerSpec
 from hwmodels.compiling import can_compile, compiled
 from hwmodels.fabric.torus import LINKS
-from hwmodels.fabric.torus_tables import (
-    AGED,
-    CARRIED,
-    DIVERTED,
-    DROPS,
-    LONGEST,
-    OVERFLOWED,
-    QUEUE_FULL,
-    REINJECTED,
-    VISITS,
-    machine,
-    push_event,
-)
+from hwmodels.fabric.torus_tables import counted_in, machine, push_event
 from hwmodels.network import Network
 from hwmodels.result import CORE, ENERGY, LINK, PACKET
 
@@ -89,6 +77,7 @@ class Machine:
         self._hops = layout.trees.hops()
         units, ports = len(layout.size), spec.application_cores
         self._fabric = machine(layout.machine, spec.timing(), layout.trees, ports, 4 * units)
+        self.counted = counted_in(self._fabric)
         self._cost = costs_of(spec, conditions)
         self.unit = self._units(network)
         self._queue = np.zeros((units, spec.queue_spikes), dtype=np.int64)
@@ -301,16 +290,16 @@ class Machine:
         state, synapses = self.copies[:, k.STATE_OF], self.packets()["synapses"].astype(np.int64)
         lost = np.isin(state, (k.LOST, k.REFUSED, k.CLEARED))
         under_way = state == k.UNDER_WAY
-        of_routers = self._fabric.chip.sum(axis=0)
-        dumped = {"packets dumped by routers": DROPS} if self.spec.reinjection else {}
-        columns = dumped | {
-            "packets re-injected": REINJECTED,
-            "packets lost at a full dump register": OVERFLOWED,
-            "packets lost at a full monitor queue": QUEUE_FULL,
-            "packets killed by their time phase": AGED,
-            "packets sent by emergency routes": DIVERTED,
+        of = self.counted
+        of_routers = {"packets dumped by routers": of.drops} if self.spec.reinjection else {}
+        of_routers |= {
+            "packets re-injected": of.reinjected,
+            "packets lost at a full dump register": of.overflowed,
+            "packets lost at a full monitor queue": of.queue_full,
+            "packets killed by their time phase": of.aged,
+            "packets sent by emergency routes": of.diverted,
         }
-        return {name: int(of_routers[column]) for name, column in columns.items()} | {
+        return {name: int(each.sum()) for name, each in of_routers.items()} | {
             "packets dropped by routers": int(np.count_nonzero(state == k.LOST)),
             "packets dropped by full input queues": int(np.count_nonzero(state == k.REFUSED)),
             "packets dropped at the next tick": int(np.count_nonzero(state == k.CLEARED)),
@@ -328,15 +317,15 @@ class Machine:
     def links(self) -> NDArray:
         """Load of each link that carried a packet, as :data:`hwmodels.result.LINK`."""
         shape = self.layout.machine
-        table = self._fabric.link
-        used = np.flatnonzero(table[:, CARRIED])
+        carried, longest = self.counted.carried.ravel(), self.counted.longest.ravel()
+        used = np.flatnonzero(carried)
         links = np.zeros(len(used), dtype=LINK)
         chip, link = used // LINKS, used % LINKS
         there = shape.neighbour[chip, link]
         links["x"], links["y"] = shape.position[chip].T
         links["to_x"], links["to_y"] = shape.position[there].T
-        links["packets"] = table[used, CARRIED]
-        links["max_queue"] = table[used, LONGEST]
+        links["packets"] = carried[used]
+        links["max_queue"] = longest[used]
         wire = np.where(
             shape.between_boards().ravel()[used],
             self.spec.timing().board_link_ps, self.spec.timing().link_ps,
@@ -361,7 +350,7 @@ class Machine:
     def energy(self, duration_ps: int) -> NDArray:
         """Power over time, and a packet a router; no term holds another (datasheet 3.7)."""
         spec, us = self.spec, round(duration_ps / _MICROSECOND)
-        visits = int(self._fabric.chip[:, VISITS].sum())
+        visits = int(self.counted.visits.sum())
         return np.array(
             [
                 ("chip at rest, a microsecond", self.layout.machine.chips * us, spec.chip_W * 1e6),

@@ -18,17 +18,6 @@ from hwmodels.chips.spinnaker.machine import FOREVER_PS, Machine
 from hwmodels.chips.spinnaker.reference_core import Copy, Core, Packet
 from hwmodels.fabric.torus_simpy import SimPyTorus
 from hwmodels.fabric.torus_simpy_parts import HANDED, PHASES, RECEIVED, Part, Process
-from hwmodels.fabric.torus_tables import (
-    AGED,
-    CARRIED,
-    DIVERTED,
-    DROPS,
-    LONGEST,
-    OVERFLOWED,
-    QUEUE_FULL,
-    REINJECTED,
-    VISITS,
-)
 
 
 class ReferenceMachine(Machine):
@@ -38,7 +27,7 @@ class ReferenceMachine(Machine):
         super().__init__(*of_a_machine)
         layout = self.layout
         self.fabric = _Fabric(self)
-        self.env = self.fabric.env
+        self.env, self.counted = self.fabric.env, self.fabric.counted
         self.sent: list[Packet] = []
         self.fired: list[tuple[int, int]] = []
         self.under_way = 0
@@ -145,10 +134,6 @@ class ReferenceMachine(Machine):
         self._spikes = np.array(self.fired, dtype=np.int64).reshape(-1, 2).T
         self._counts[k.PACKETS], self._counts[k.COPIES] = len(pool), len(copies)
         self._counts[k.SPIKES] = len(self.fired)
-        self._fabric.link[:, CARRIED] = self.fabric.carried.ravel()
-        self._fabric.link[:, LONGEST] = self.fabric.longest.ravel()
-        for column, of_chips in self.fabric.counted.items():
-            self._fabric.chip[:, column] = of_chips
         for core in self.arms:
             core.write(self.unit[core.number])
 
@@ -160,11 +145,6 @@ class _Fabric(SimPyTorus):
         layout, spec = machine.layout, machine.spec
         super().__init__(layout.machine, spec.timing(), layout.trees, spec.application_cores)
         self._of = machine
-        #: What the routers counted, by column of the machine's table.
-        self.counted = {
-            VISITS: self.visits, DROPS: self.drops, AGED: self.aged, DIVERTED: self.diverted,
-            REINJECTED: self.reinjected, OVERFLOWED: self.overflowed, QUEUE_FULL: self.queue_full,
-        }  # fmt: skip
         self.carries: dict[int, Packet] = {}
 
     def landed(self, packet: int, destination: int) -> None:
