@@ -37,11 +37,8 @@ class Dynapse(Chip):
 
     Parameters
     ----------
-    spec : str, Path or DynapseSpec
-        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
-    effects : str or sequence of str
-        Which deviations from the ideal are on, out of :attr:`all_effects`; ``docs/dynapse.md``
-        says what each one is.
+    spec, effects, **changes
+        See :class:`hwmodels.chip.Chip`; ``docs/dynapse.md`` says what each effect is.
     fidelity : {"compiled", "reference", "analytic"}
         Routers with queues and handshakes by compiled kernels, by the SimPy processes these equal,
         or latencies that simply add up.
@@ -59,13 +56,6 @@ class Dynapse(Chip):
         CAM words fail by one density for all, or also where they do on a chip that was measured.
     avoid_faults : {"yes", "no"}
         Whether tags that are free to choose are those for which fewest words of a profile fail.
-    **changes
-        Any field of the specification.
-
-    Raises
-    ------
-    ModelError
-        For an unknown option, name or value.
     """
 
     name = "dynapse"

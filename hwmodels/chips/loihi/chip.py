@@ -51,12 +51,10 @@ class Loihi(SteppedChip):
 
     Parameters
     ----------
-    spec : str, Path or LoihiSpec
-        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
-    effects : str or sequence of str
-        Which deviations from the ideal are on, out of :attr:`all_effects`: ``time_step`` (only
-        with ``step_ms``), ``weight_precision``, ``arithmetic`` (integer neurons), ``noise`` (only
-        with ``noise``, and in that arithmetic), ``fabric`` (sweeps and transport take time).
+    spec, effects, **changes
+        See :class:`hwmodels.chip.Chip`. Effects: ``time_step`` (only with ``step_ms``),
+        ``weight_precision``, ``arithmetic`` (integer neurons), ``noise`` (only with ``noise``, and
+        in that arithmetic), ``fabric`` (sweeps and transport take time).
     fidelity : {"compiled", "reference", "analytic"}
         Timing by compiled kernels, by the SimPy processes these equal, or in closed form without
         contention.
@@ -87,13 +85,6 @@ class Loihi(SteppedChip):
         Of the generator: another seed, another chip.
     floor_exponent, ceiling_exponent : int, optional
         Limits of the membrane; likewise.
-    **changes
-        Any field of the specification.
-
-    Raises
-    ------
-    ModelError
-        For an unknown option, name or value.
     """
 
     name = "loihi"

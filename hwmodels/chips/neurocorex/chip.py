@@ -45,23 +45,13 @@ class Neurocorex(SteppedChip):
 
     Parameters
     ----------
-    spec : str, Path or NeurocorexSpec
-        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
-    effects : str or sequence of str
-        Which deviations from the ideal are on, out of :attr:`all_effects`; ``docs/fpga.md`` says
-        what each one is.
+    spec, effects, **changes
+        See :class:`hwmodels.chip.Chip`; ``docs/fpga.md`` says what each effect is.
     fidelity : {"compiled", "reference", "analytic"}
         The line in closed form event after event, the SimPy processes that equals, or every event
         as if it were the only one.
     step_ms : float, optional
         Biological time of one step; the script's own time step by default.
-    **changes
-        Any field of the specification.
-
-    Raises
-    ------
-    ModelError
-        For an unknown option, name or value.
     """
 
     name = "neurocorex"

@@ -39,11 +39,8 @@ class Sfq(Chip):
 
     Parameters
     ----------
-    spec : str, Path or SfqSpec
-        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
-    effects : str or sequence of str
-        Which deviations from the ideal are on, out of :attr:`all_effects`; ``docs/sfq.md`` says
-        what each one is.
+    spec, effects, **changes
+        See :class:`hwmodels.chip.Chip`; ``docs/sfq.md`` says what each effect is.
     fidelity : {"compiled", "reference"}
         Numba, or the SimPy processes that it equals pulse for pulse.
     cells : str
@@ -76,13 +73,6 @@ class Sfq(Chip):
         Which chip out of all alike: what is spread is drawn from it.
     noise_seed : int
         Of thermal noise and stochastic synapses.
-    **changes
-        Any field of the specification.
-
-    Raises
-    ------
-    ModelError
-        For an unknown option, name or value.
     """
 
     name = "sfq"

@@ -39,13 +39,11 @@ class Spinnaker(Chip):
 
     Parameters
     ----------
-    spec : str, Path or SpinnakerSpec
-        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
-    effects : str or sequence of str
-        Which deviations from the ideal are on, out of :attr:`all_effects`: ``time_step`` (only
-        with ``step_ms``), ``weight_precision`` (16 bits and a shift), ``arithmetic`` (s16.15
-        neurons), ``core_load`` (work takes time: overruns, full queues, late rows), ``fabric``
-        (links and routers take time and drop).
+    spec, effects, **changes
+        See :class:`hwmodels.chip.Chip`. Effects: ``time_step`` (only with ``step_ms``),
+        ``weight_precision`` (16 bits and a shift), ``arithmetic`` (s16.15 neurons), ``core_load``
+        (work takes time: overruns, full queues, late rows), ``fabric`` (links and routers take
+        time and drop).
     fidelity : {"compiled", "reference"}
         Cores and fabric by a compiled kernel, or by the SimPy processes it equals.
     step_ms : float, optional
@@ -56,13 +54,6 @@ class Spinnaker(Chip):
         Wall-clock of a tick over its biological time; the toolchain's option of the same name.
     chip_seed : int
         Which machine out of all alike: the phases of the timers are drawn from it.
-    **changes
-        Any field of the specification.
-
-    Raises
-    ------
-    ModelError
-        For an unknown option, name or value.
     """
 
     name = "spinnaker"

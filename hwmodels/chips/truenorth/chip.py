@@ -31,14 +31,12 @@ class TrueNorth(Chip):
 
     Parameters
     ----------
-    spec : str, Path or TrueNorthSpec
-        A parameter set by name (:meth:`presets`), a TOML file, or the numbers themselves.
-    effects : str or sequence of str
-        Which deviations from the ideal are on, out of :attr:`all_effects`: ``time_step`` (only
-        with ``step_ms``), ``weight_precision`` (four values a neuron), ``arithmetic`` (integer
-        neurons without synaptic currents, linear leak), ``fan_in`` (axons of a core), ``fan_out``
-        (one destination a neuron, delays up to 15 ticks: relays), ``fabric`` (packets take time,
-        a spike is a bit in a slot).
+    spec, effects, **changes
+        See :class:`hwmodels.chip.Chip`. Effects: ``time_step`` (only with ``step_ms``),
+        ``weight_precision`` (four values a neuron), ``arithmetic`` (integer neurons without
+        synaptic currents, linear leak), ``fan_in`` (axons of a core), ``fan_out`` (one destination
+        a neuron, delays up to 15 ticks: relays), ``fabric`` (packets take time, a spike is a bit
+        in a slot).
     fidelity : {"compiled", "reference", "analytic"}
         Timing by compiled kernels, by the SimPy processes these equal, or in closed form without
         contention.
@@ -57,13 +55,6 @@ class TrueNorth(Chip):
     mapper : {"sequential", "traffic"}
         Cells to cores in the script's order and cores side by side, or what talks together and
         near to each other.
-    **changes
-        Any field of the specification.
-
-    Raises
-    ------
-    ModelError
-        For an unknown option, name or value.
     """
 
     name = "truenorth"
