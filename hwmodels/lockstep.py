@@ -329,7 +329,7 @@ class LockstepRun:
             engine,
             self._network,
             steps,
-            counts={name: count for name, count in counts.items() if count},
+            counts=counts,
             host_seconds=host_seconds,
             hardware=hardware,
         )

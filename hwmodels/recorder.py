@@ -107,16 +107,13 @@ class Recorder:
         hardware: HardwareReport | None = None,
     ) -> Result:
         """Everything recorded so far, as the Result of an engine."""
-        return Result(
-            engine=engine,
-            network_hash=network.content_hash,
-            timestep_ms=network.timestep_ms,
-            duration_ms=steps * network.timestep_ms,
-            labels=tuple(p.label for p in network.populations),
-            sizes=tuple(p.size for p in network.populations),
+        return Result.of_run(
+            engine,
+            network,
+            steps,
+            counts,
             spikes=tuple(self._spikes(i) for i in range(len(network.populations))),
             traces=tuple(s.trace() for s in self._traces.values() if s.values),
-            counts=dict(counts),
             host_seconds=host_seconds,
             hardware=hardware,
         )

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels import archive
+from hwmodels.network import Network
 
 #: One row a packet. ``source`` is a global cell number, ``*_ps`` count from the start of the run;
 #: ``arrive_ps`` is when the destination core has the packet (-1: dropped or still under way),
@@ -197,7 +199,7 @@ class Result:
         One for each population; empty where nothing was recorded.
     traces : tuple of Trace
     counts : mapping of str to int
-        Everything rounded, clipped, saturated, dropped or late. A zero may be left out.
+        Everything rounded, clipped, saturated, dropped or late; what is zero is left out.
     host_seconds : float
         What the run cost on this computer.
     hardware : HardwareReport or None
@@ -218,6 +220,22 @@ class Result:
     host_seconds: float = 0.0
     hardware: HardwareReport | None = None
     weights: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+
+    @classmethod
+    def of_run(
+        cls, engine: str, network: Network, steps: int, counts: Mapping[str, int], **others: Any
+    ) -> Result:
+        """What so many steps of a network gave; ``others`` are attributes of a Result."""
+        return cls(
+            engine=engine,
+            network_hash=network.content_hash,
+            timestep_ms=network.timestep_ms,
+            duration_ms=steps * network.timestep_ms,
+            labels=tuple(p.label for p in network.populations),
+            sizes=tuple(p.size for p in network.populations),
+            counts={name: count for name, count in counts.items() if count},
+            **others,
+        )
 
     def save(self, path: str | Path) -> None:
         """Write to one file (a NumPy ``.npz`` archive with a JSON header)."""

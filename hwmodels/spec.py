@@ -41,6 +41,22 @@ _BOUNDS = {"least": (">=", operator.ge), "above": (">", operator.gt), "most": ("
 RESOLUTION_NS = 0.001
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """The content of a TOML file.
+
+    Raises
+    ------
+    ModelError
+        For a missing or unreadable file.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise ModelError(f"{path}: not a readable TOML file ({error})") from None
+
+
 class Row(NamedTuple):
     """One number of a specification, as a table shows it."""
 
@@ -123,12 +139,7 @@ class Spec:
         ModelError
             For a missing or unreadable file, and for missing, unknown or ill-typed fields.
         """
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ModelError(f"{path}: no such file") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise ModelError(f"{path}: not a readable TOML file ({error})") from None
+        content = read_toml(path)
         name, note = str(content.pop("name", path.stem)), str(content.pop("note", ""))
         for not_a_number in ("chip", "options"):  # for whoever looks for the chip
             content.pop(not_a_number, None)

@@ -9,7 +9,6 @@ says ``chip``, stand for that chip and those numbers.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +16,7 @@ from typing import Any, Protocol
 from hwmodels.errors import ModelError
 from hwmodels.network import Network
 from hwmodels.result import Result
+from hwmodels.spec import read_toml
 
 #: Called with the number of steps done so far.
 Progress = Callable[[int], None]
@@ -100,12 +100,7 @@ def get_engine(name: str, **options: Any) -> Engine:
 
 def _of_file(path: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Chip and options of a TOML file with a specification."""
-    try:
-        content = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ModelError(f"{path}: not a readable TOML file ({error})") from None
+    content = read_toml(Path(path))
     if "chip" not in content:
         raise ModelError(f'{path}: does not say whose numbers these are; add chip = "loihi"')
     return str(content["chip"]), {"spec": path, **content.get("options", {}), **options}

@@ -31,7 +31,6 @@ import hashlib
 import json
 import math
 import random
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -46,7 +45,7 @@ from cosim.explore.dimensions import Dimension, check_known, read_dimension
 from cosim.explore.formulas import Constraint, Formula
 from hwmodels.chips import chip_class
 from hwmodels.errors import ModelError
-from hwmodels.spec import one_of
+from hwmodels.spec import one_of, read_toml
 
 SAMPLERS = ("auto", "grid", "random", "tpe", "nsga2", "nsga3")
 FIDELITIES = ("auto", "closed", "replay")
@@ -105,12 +104,7 @@ class Space:
             For anything unknown, missing or ill-typed, with the nearest name.
         """
         path = Path(path)
-        try:
-            content = tomllib.loads(path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            raise ModelError(f"{path}: no such file") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-            raise ModelError(f"{path}: not a readable TOML file ({error})") from None
+        content = read_toml(path)
         return cls.from_dict(content, name or str(path))
 
     @classmethod

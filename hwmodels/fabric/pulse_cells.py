@@ -11,7 +11,6 @@ Times are integer femtoseconds in everything but the files, which give picosecon
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.errors import ModelError
+from hwmodels.spec import read_toml
 
 #: Magnetic flux quantum in uA pH; a current in uA times this is an energy in 1e-24 J.
 FLUX_QUANTUM_UA_PH = 2067.8
@@ -230,12 +230,7 @@ def load_library(name: str) -> CellLibrary:
             f"unknown cell library {name!r}; there are {', '.join(library_names())}, "
             "or give a .toml file"
         )
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ModelError(f"{path}: no such file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ModelError(f"{path}: not a readable TOML file ({error})") from None
+    content = read_toml(path)
     cells: dict[str, Cell] = {}
     base: CellLibrary | None = None
     if "inherits" in content:

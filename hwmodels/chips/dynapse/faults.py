@@ -6,7 +6,6 @@ chance that depends on core and half of the tags, for all tags of that half.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from hwmodels.chips.dynapse.spec import DynapseSpec
 from hwmodels.mixing import mixed
+from hwmodels.spec import read_toml
 
 #: Where the second half of the tags begins, for which real chips fail less.
 _HALF = 1024
@@ -52,7 +52,7 @@ def fault_profiles() -> dict[str, FaultProfile]:
             f"{chip['source']} ({chip['evidence']})",
             (tuple(chip["below_1024"]), tuple(chip["above"])),
         )
-        for name, chip in tomllib.loads(path.read_text(encoding="utf-8")).items()
+        for name, chip in read_toml(path).items()
     }
 
 

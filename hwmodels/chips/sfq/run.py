@@ -323,7 +323,7 @@ class SfqRun:
             engine,
             network,
             steps,
-            counts={name: count for name, count in counts.items() if count},
+            counts=counts,
             host_seconds=host_seconds,
             hardware=replace(report, quantisation=translation.quantisation),
         )

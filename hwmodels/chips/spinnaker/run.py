@@ -166,18 +166,14 @@ class SpinnakerRun:
 
     def result(self, engine: str, translation: Translation, host_seconds: float) -> Result:
         """Everything since time 0."""
-        network, steps = self._network, max(self._step, 0)
-        counts = {**translation.counts, **self._machine.counts()}
-        return Result(
-            engine=engine,
-            network_hash=network.content_hash,
-            timestep_ms=network.timestep_ms,
-            duration_ms=steps * network.timestep_ms,
-            labels=tuple(p.label for p in network.populations),
-            sizes=tuple(p.size for p in network.populations),
+        steps = max(self._step, 0)
+        return Result.of_run(
+            engine,
+            self._network,
+            steps,
+            {**translation.counts, **self._machine.counts()},
             spikes=self._spikes(),
             traces=self._traces(),
-            counts={name: count for name, count in counts.items() if count},
             host_seconds=host_seconds,
             hardware=self._report(translation, steps),
         )

@@ -229,7 +229,7 @@ class TrueNorthRun:
             engine,
             self._network,
             steps,
-            counts={name: count for name, count in counts.items() if count},
+            counts=counts,
             host_seconds=host_seconds,
             hardware=hardware,
         )
