@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.compiling import compiled
+from hwmodels.compiling import aligned, compiled
 from hwmodels.network import Network, Projection
 
 #: Low bits of a packed synapse: after how many steps it acts; its slot is above them.
@@ -65,7 +65,7 @@ class SummedInput:
 
     def __init__(self, network: Network, inputs: Inputs, most_at_once: int) -> None:
         self._inputs, self._most_at_once = inputs, most_at_once
-        self._ring = np.zeros((1, inputs.slots), dtype=np.int32)
+        self._ring = aligned((1, inputs.slots), np.int32)
         #: Spikes whose input may not all have acted yet, and whose delays it has: the first of some
         #: steps, where each step's cells begin, and the cells.
         self._recent: deque[tuple[int, NDArray[np.int64], NDArray[np.int64], Network]] = deque()
@@ -117,7 +117,7 @@ class SummedInput:
         depth = max(before, 1 << int(self._latest).bit_length())
         kind = np.promote_types(ring.dtype, np.int32 if self._bound < 2**31 else np.int64)
         if (depth, kind) != (before, ring.dtype):
-            self._ring = np.zeros((depth, ring.shape[1]), dtype=kind)
+            self._ring = aligned((depth, ring.shape[1]), kind)
             for later in range(before):
                 self._ring[(step + later) % depth] = ring[(step + later) % before]
 

@@ -17,11 +17,14 @@ from hwmodels.chips.loihi.arithmetic import (
 )
 from hwmodels.chips.loihi.formats import Scale, quantise_bias
 from hwmodels.chips.loihi.spec import CoreSettings, LoihiSpec
-from hwmodels.compiling import compiled
+from hwmodels.compiling import LINE, aligned, compiled
 from hwmodels.currents import CurrentSchedule
 from hwmodels.delivery import Inputs, SummedInput
 from hwmodels.errors import UnsupportedError
 from hwmodels.network import Network, Projection
+
+#: Compartments in a cache line; populations begin at one.
+_AT_ONCE = LINE // np.dtype(np.int32).itemsize
 
 
 class LoihiNeurons:
@@ -134,9 +137,12 @@ class LoihiNeurons:
         spec, offsets, fired = self._spec, self._network.offsets, []
         for index, group in self._groups.items():
             q, bias = now[index, "excitatory"], self._bias[index]
+            # A current that a step forgets as a whole is no state.
+            still = (group.v == 0) & ((group.u == 0) | (group.decay_u == spec.one))
             if index in self._dendrites:
-                dendrite = self._dendrites[index]
-                update_currents(dendrite, now[index, "inhibitory"], spec)
+                dendrite, joined_q = self._dendrites[index], now[index, "inhibitory"]
+                still &= (joined_q == 0) & ((dendrite.u == 0) | (dendrite.decay_u == spec.one))
+                update_currents(dendrite, joined_q, spec)
                 bias = bias + dendrite.u
             else:
                 q = q + now[index, "inhibitory"]
@@ -148,11 +154,9 @@ class LoihiNeurons:
                     q = q + noise
                 else:
                     bias = bias + noise
-            # A current that this step forgets as a whole is no state.
-            lasting = (group.u != 0) & (group.decay_u != spec.one)
-            was_still = ~lasting & (group.v == 0) & (q == 0) & (bias == 0)
+            still &= (q == 0) & (bias == 0)
             spiking = update_compartments(group, q, bias, spec, self._settings)
-            self._active[offsets[index] : offsets[index + 1]] = ~was_still
+            self._active[offsets[index] : offsets[index + 1]] = ~still
             fired.append(np.flatnonzero(spiking) + offsets[index])
         return np.concatenate(fired) if fired else np.empty(0, dtype=np.int64)
 
@@ -171,7 +175,8 @@ class LoihiNeurons:
         for receptor, groups in (("excitatory", self._groups), ("inhibitory", self._dendrites)):
             for index, group in groups.items():
                 self._slots[index, receptor] = slice(first, first + len(group.v))
-                first += len(group.v)
+                first += -(-len(group.v) // _AT_ONCE) * _AT_ONCE
+        compartments = [self._home(*key) for key in self._slots]
         for index in self._groups:
             self._slots.setdefault((index, "inhibitory"), self._slots[index, "excitatory"])
         inputs = Inputs(
@@ -191,20 +196,15 @@ class LoihiNeurons:
         )
         if not SummedInput.possible(network, inputs):
             return None
-        # One array for all compartments, somata first; each group sees its part.
-        compartments = (*self._groups.values(), *self._dendrites.values())
-        self._flat = {}
-        for name in kernel.WORDS:
-            parts = [getattr(one, name) for one in compartments]
-            flat = np.concatenate([*parts, np.empty(0)]).astype(np.int32)
-            bounds = np.cumsum([len(part) for part in parts])
-            for one, part in zip(compartments, np.split(flat, bounds), strict=False):
-                setattr(one, name, part)
-            self._flat[name] = flat
-        for name in ("decay_u", "decay_v"):
-            keep = (spec.one - self._flat[name]) << (kernel.KEEP_BITS - spec.decay_bits)
-            self._flat[name.replace("decay", "keep")] = keep.astype(np.int32)
-        self._ranges = np.array(
+        # One array for all compartments; each group sees its part.
+        self._cells = kernel.Cells(*(aligned(first, np.int32) for _ in kernel.Cells._fields))
+        for one, slots in zip(compartments, self._slots.values(), strict=False):
+            for name in kernel.Cells._fields:
+                if name != "free_from":
+                    part = getattr(self._cells, name)[slots]
+                    part[:] = getattr(one, name)
+                    setattr(one, name, part)
+        self._populations = np.array(
             [
                 (
                     self._slots[index, "excitatory"].start, len(group.v), network.offsets[index],
@@ -215,43 +215,50 @@ class LoihiNeurons:
             ],
             dtype=np.int64,
         ).reshape(-1, 5)  # fmt: skip
-        self._spiking = np.zeros(int(network.offsets[-1]), dtype=bool)
+        blocks = sum(-(-len(group.v) // kernel.BLOCK) for group in self._groups.values())
+        self._room = kernel.Room(
+            zeros=aligned(kernel.BLOCK, np.int32),
+            moved=aligned(kernel.BLOCK, np.int32),
+            spiking=aligned(kernel.BLOCK, bool),
+            most=np.zeros((blocks, 4), dtype=np.int64),
+        )
+        self._registers = kernel.Registers(
+            spec.input_bits, spec.state_bits, spec.decay_bits, *self._settings.voltage_limits(spec)
+        )
         self._fired = np.zeros(int(network.offsets[-1]), dtype=np.int64)
         return inputs
+
+    def _drive(self) -> NDArray[np.int32]:
+        """Bias of each compartment by slot; those that are joined have none."""
+        drive: NDArray[np.int32] = aligned(len(self._cells.v), np.int32)
+        for index in self._groups:
+            drive[self._slots[index, "excitatory"]] = self._bias[index]
+        return drive
+
+    def _count(self, counts: NDArray[np.int64]) -> None:
+        """Add what left its register, in rows by population, joined compartments behind others."""
+        for k, index in enumerate(self._groups):
+            self._groups[index].count(counts[2 * k])
+            if index in self._dendrites:
+                self._dendrites[index].count(counts[2 * k + 1])
 
     def step_summed(self, step: int, sums: NDArray) -> NDArray[np.int64]:
         """See :class:`hwmodels.chip.SummingNeurons`."""
         self._set_bias(step - 1)
-        spec, settings = self._spec, self._settings
-        floor, ceiling = settings.voltage_limits(spec)
-        flat, n = self._flat, 0
-        for k, (index, group) in enumerate(self._groups.items()):
-            first, size, cell, dendrite, varies = self._ranges[k].tolist()
-            cells, own = slice(cell, cell + size), slice(first, first + size)
-            q: NDArray = sums[own]
-            bias = self._bias[index].astype(np.int32)
-            if settings.noise != "none":
-                noise = noise_draws(self._noise_seed, step, cell, size, settings)
-                (q if settings.noise == "current" else bias)[:] += noise.astype(np.int32)
-            active = self._active[cells]
-            active[:] = False
-            joined, counts = np.zeros(kernel.BLOCK, dtype=np.int32), np.zeros(3, dtype=np.int64)
-            if dendrite >= 0:
-                others = slice(dendrite, dendrite + size)
-                joined = flat["u"][others]
-                compiled(kernel.currents)(
-                    sums[others], joined, flat["keep_u"][others], spec.input_bits,
-                    spec.state_bits, varies, active, counts,
-                )  # fmt: skip
-                self._dendrites[index].count(counts)
-                counts[:] = 0
-            n += compiled(kernel.compartments)(
-                q, flat["u"][own], flat["keep_u"][own], bias, joined, flat["v"][own],
-                flat["held"][own], flat["keep_v"][own], flat["threshold"][own],
-                flat["refractory"][own], spec.input_bits, spec.state_bits, floor, ceiling,
-                varies, active, self._spiking[cells], self._fired[n:], cell, counts,
-            )  # fmt: skip
-            group.count(counts)
+        settings, drive, offsets = self._settings, self._drive(), self._network.offsets
+        if settings.noise != "none":
+            for index, group in self._groups.items():
+                own = self._slots[index, "excitatory"]
+                size, target = len(group.v), sums if settings.noise == "current" else drive
+                target[own] += noise_draws(
+                    self._noise_seed, step, int(offsets[index]), size, settings
+                ).astype(np.int32)
+        counts = np.zeros((2 * len(self._groups), 3), dtype=np.int64)
+        n = compiled(kernel.update_once, *kernel.PARTS, allocates=False)(
+            step, sums, drive, self._cells, self._populations, self._registers, self._room,
+            self._active, self._fired, counts,
+        )  # fmt: skip
+        self._count(counts)
         return self._fired[:n].copy()
 
     def steps_summed(
@@ -259,26 +266,18 @@ class LoihiNeurons:
         sums: SummedInput, fired: NDArray[np.int64],
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:  # fmt: skip
         """See :class:`hwmodels.chip.SummingNeurons`."""
-        spec, settings = self._spec, self._settings
-        if not self._groups or not self._currents.steady or settings.noise != "none":
+        if not self._groups or not self._currents.steady or self._settings.noise != "none":
             return None
         steps = len(given_start) - 1
-        floor, ceiling = settings.voltage_limits(spec)
         active = np.zeros((steps, int(self._network.offsets[-1])), dtype=bool)
         started = np.zeros(steps + 1, dtype=np.int64)
-        counts = np.zeros((2 * len(self._ranges), 3), dtype=np.int64)
-        bias = np.concatenate([self._bias[index] for index in self._groups]).astype(np.int32)
-        flat = self._flat
-        done = compiled(kernel.many, *kernel.PARTS)(
-            first, steps, *sums.tables, given_start, given, self._ranges, flat["u"],
-            flat["keep_u"], bias, flat["v"], flat["held"], flat["keep_v"], flat["threshold"],
-            flat["refractory"], spec.input_bits, spec.state_bits, floor, ceiling, active,
-            self._spiking, fired, started, counts,
+        counts = np.zeros((2 * len(self._groups), 3), dtype=np.int64)
+        done = compiled(kernel.many, *kernel.PARTS, allocates=False)(
+            first, steps, *sums.tables, given_start, given, self._drive(), self._cells,
+            self._populations, self._registers, self._room, active, self._fired, fired, started,
+            counts,
         )  # fmt: skip
-        for k, index in enumerate(self._groups):
-            for c, row in ((self._groups[index], 2 * k), (self._dendrites.get(index), 2 * k + 1)):
-                if c is not None:
-                    c.count(counts[row])
+        self._count(counts)
         if done:
             self._active = active[done - 1]
         return started[: done + 1], active[:done]
