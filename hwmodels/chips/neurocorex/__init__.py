@@ -1,8 +1,9 @@
 """NeuroCoreX-style: an FPGA that computes one neuron a clock cycle, wired all to all.
 
 Read in the order of the datasheet: :mod:`~hwmodels.chips.neurocorex.spec` (the numbers, with the
-TOML file), :mod:`~hwmodels.chips.neurocorex.formats` (a network in these numbers),
-:mod:`~hwmodels.chips.neurocorex.datapath` (the neuron pipeline and STDP in place),
+TOML file), :mod:`~hwmodels.chips.neurocorex.formats` (a network in these numbers) and
+:mod:`~hwmodels.chips.neurocorex.learning` (its STDP), :mod:`~hwmodels.chips.neurocorex.datapath`
+(the neuron pipeline and STDP in place),
 :mod:`~hwmodels.chips.neurocorex.uart` (the serial line), and
 :mod:`~hwmodels.chips.neurocorex.chip` (the board, time and energy).
 

@@ -17,7 +17,6 @@ from hwmodels.chips.neurocorex.formats import (
     check_cells,
     check_room,
     decays,
-    learning_rule,
     native_obstacle,
     parameter_rows,
     quantise,
@@ -25,6 +24,7 @@ from hwmodels.chips.neurocorex.formats import (
     summed_pairs,
     without_delays,
 )
+from hwmodels.chips.neurocorex.learning import learning_rule
 from hwmodels.chips.neurocorex.spec import NeurocorexSpec
 from hwmodels.chips.neurocorex.uart import InputLine, Line, SimPyLine
 from hwmodels.errors import UnsupportedError

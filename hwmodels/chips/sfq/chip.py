@@ -11,13 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Chip, Neurons, Run, Translation
+from hwmodels.chips.sfq.configuration import Settings
 from hwmodels.chips.sfq.spec import SfqSpec
-from hwmodels.chips.sfq.translation import (
-    RESETS,
-    Settings,
-    retranslate,
-    translate,
-)
+from hwmodels.chips.sfq.translation import RESETS, retranslate, translate
 from hwmodels.chips.sfq.wiring import Style
 from hwmodels.errors import CapacityError, ModelError
 from hwmodels.fabric.pulse import Conditions
