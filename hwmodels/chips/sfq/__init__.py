@@ -2,8 +2,9 @@
 
 Read from the numbers to the run: :mod:`spec`, :mod:`devices` (synapses and somas by their bias
 currents), :mod:`configuration` and :mod:`translation` (quanta and thresholds), :mod:`wiring`
-(trees and delay lines), :mod:`chip`, then :mod:`run` (the whole network as one circuit) or :mod:`transport` (other neurons
-on its wiring). Cells and pulses are in :mod:`hwmodels.fabric.pulse`.
+(trees and delay lines), :mod:`chip`, then :mod:`run` (the whole network as one circuit) or
+:mod:`transport` (other neurons on its wiring). Cells and pulses are in
+:mod:`hwmodels.fabric.pulse`.
 """
 
 from hwmodels.chips.sfq.chip import Sfq
