@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.compiling import can_compile, compiled
-from hwmodels.mapping.gathering import gather
+from hwmodels.mapping.gathering import BLOCK_BITS, gather
 from hwmodels.network import Network
 from hwmodels.result import PACKET
 
@@ -266,17 +266,18 @@ def build_axons(network: Network, core_of: NDArray[np.int32], first: NDArray[np.
     """
     n_cells, n_cores = int(network.offsets[-1]), int(core_of.max(initial=-1)) + 1
     seen, hit = np.full(n_cores, -1, dtype=np.int64), np.full(n_cells, -1, dtype=np.int32)
-    count, low, high, twice, found = np.zeros((5, n_cores), dtype=np.int64)
+    near = np.full((n_cores >> BLOCK_BITS) + 1, -1, dtype=np.int64)
+    count, low, high, twice = np.zeros((4, n_cores), dtype=np.int64)
     indptr = np.zeros(n_cells + 1, dtype=np.int64)
     none = (np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int32), np.empty(0, dtype=bool))
     parts = [none]
-    function = compiled(gather) if can_compile() else gather
+    function = compiled(gather, allocates=False) if can_compile() else gather
     for begin, rows, target in _outgoing(network):
         room = min(len(target), (len(rows) - 1) * n_cores)
         core, synapses = np.empty((2, room), dtype=np.int32)
         contiguous = np.empty(room, dtype=bool)
         n = function(
-            begin, rows, target, core_of, first, seen, hit, count, low, high, twice, found,
+            begin, rows, target, core_of, first, seen, near, hit, count, low, high, twice,
             indptr[begin + 1 : begin + len(rows)], core, synapses, contiguous,
         )  # fmt: skip
         parts.append((core[:n].copy(), synapses[:n].copy(), contiguous[:n].copy()))

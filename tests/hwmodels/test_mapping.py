@@ -44,8 +44,10 @@ def test_an_axon_is_a_cell_and_a_core_with_targets_of_it(seed, at_once):
     rng = np.random.default_rng(seed)
     net = random_network(rng, n=12, synapse_count=int(rng.integers(0, 80)))
     n = int(net.offsets[-1])
-    core_of, first = rng.integers(-1, 3, n).astype(np.int32), np.zeros(n, dtype=np.int64)
-    for core in range(3):
+    cores = rng.choice(200, 3, replace=False)
+    core_of = rng.choice([-1, *cores], n).astype(np.int32)
+    first = np.zeros(n, dtype=np.int64)
+    for core in cores:
         first[core_of == core] = rng.permutation(np.count_nonzero(core_of == core))
     with mock.patch("hwmodels.mapping.placement._AT_ONCE", at_once):
         axons = build_axons(net, core_of, first)
