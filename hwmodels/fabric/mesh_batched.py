@@ -17,31 +17,42 @@ from hwmodels.errors import ModelError
 from hwmodels.fabric import mesh_kernel, mesh_senders
 from hwmodels.fabric.mesh import STEP, MeshTimes
 from hwmodels.fabric.mesh_tables import (
-    APART,
-    ARRIVAL,
     ARRIVE,
-    DELAY,
+    COLUMN_BIT,
+    CYCLE,
+    CYCLE_BITS,
     DUE,
     ENDS,
     FAR,
+    FIFO,
     FLIT,
-    FREE,
     GRANTED,
     HEAD,
-    HOP,
+    HOPS,
+    INDEX,
     INJECT,
-    LANES,
-    MASK_BITS,
-    MOST,
-    OFFSET,
-    OUTPUT,
+    INPUT,
+    INPUTS,
+    LINE,
+    LINK,
     PAST,
     PATH,
-    PLACES,
     PORT,
+    PORT_BIT,
+    POSITION,
+    READY,
+    RETURNED,
+    ROUTER,
+    ROUTER_WINDOWS,
+    ROUTERS,
     SERVICE,
+    SOUTH_BIT,
+    SURE,
     TAIL,
-    WAY,
+    WEST_BIT,
+    WHEN,
+    WINDOW,
+    WINDOWS,
     Shape,
     State,
     Traffic,
@@ -55,13 +66,12 @@ from hwmodels.fabric.messages import (
     Routes,
     ports_of,
 )
-from hwmodels.result import LINK, PACKET
+from hwmodels.result import LINK as LOAD
+from hwmodels.result import PACKET
 
 #: What the column ``late_steps`` can hold.
 _LATEST = int(np.iinfo(PACKET["late_steps"]).max)
 _NOTHING = np.empty(0, dtype=np.int64)
-#: Inputs of a router, and routers along a side, that the tables can number.
-_INPUTS_MAX, _SIDE_MAX = MASK_BITS, OFFSET - 1
 
 
 class BatchedEngine:
@@ -81,7 +91,8 @@ class BatchedEngine:
     Raises
     ------
     ModelError
-        For a mesh with more routers along a side or ports at a router than the tables can number.
+        For a mesh with more routers along a side or ports at a router than the tables can number,
+        or slower links.
     """
 
     def __init__(
@@ -91,28 +102,42 @@ class BatchedEngine:
         mesh: MeshTimes,
         period_ps: int | None,
     ) -> None:
-        stride = _power_of_two(4 + mesh.ports)
+        # Ports of a router, their rows, and the block of a router with all of them.
+        self._first = DUE + max(LINE, _power_of_two(4 + mesh.ports))
+        self._row = _whole_lines(FIFO + 2 * _power_of_two(mesh.link_depth))
+        self._block = self._first + (4 + mesh.ports) * self._row
         if (
-            max(mesh.columns, mesh.rows) > _SIDE_MAX
-            or 4 + mesh.ports > _INPUTS_MAX
-            or mesh.columns * mesh.rows * stride > OUTPUT
+            max(mesh.columns, mesh.rows) > HOPS
+            or 4 + mesh.ports > INPUTS
+            or mesh.columns * mesh.rows * self._block > INDEX
         ):
             raise ModelError(
                 f"a mesh of {mesh.columns} x {mesh.rows} routers with {mesh.ports} ports is beyond "
-                f"the compiled fabric ({_SIDE_MAX} x {_SIDE_MAX}, {_INPUTS_MAX - 4} ports); use "
+                f"the compiled fabric ({HOPS} x {HOPS}, {INPUTS - 4} ports); use "
                 "fidelity=reference"
+            )
+        slowest_ps = max(
+            mesh.row_latency_ps, mesh.column_latency_ps, mesh.row_cycle_ps, mesh.column_cycle_ps,
+            mesh.bridge_ps,
+        )  # fmt: skip
+        if slowest_ps > CYCLE:
+            raise ModelError(
+                f"a link that takes {slowest_ps / 1e9:.3g} ms is beyond the compiled fabric "
+                f"({CYCLE / 1e9:.3g} ms); use fidelity=reference"
             )
         self._mesh = mesh
         self._period_ps = period_ps
         self._ports = np.array(ports_of(position, mesh.ports - 1), dtype=np.int64)
-        self._stride = stride
         # Sender 0 is the host, sender k + 1 is core k.
         routers = [x * mesh.rows + y for x, y in (host, *position.tolist())]
-        ports = np.array([mesh.ports - 1, *self._ports])
-        self._inlets = np.array(routers, dtype=np.int64) * self._stride + 4 + ports
+        #: Where each sender enters: router, input, and the row of that port.
+        self._inlets = np.empty((3, len(routers)), dtype=np.int64)
+        self._inlets[0] = np.array(routers) * self._block
+        self._inlets[1] = 4 + np.array([mesh.ports - 1, *self._ports])
+        self._inlets[2] = self._inlets[0] + self._first + self._inlets[1] * self._row
         #: Latency and cycle of each link.
         self._kinds = {
-            place: mesh.link(*ends) for place, ends in self._outputs() if place % stride < 4
+            place: mesh.link(*ends) for place, ends in self._outputs() if ends[:2] != ends[2:]
         }
         self._shape = self._make_shape()
         self._state = self._make_state()
@@ -129,9 +154,6 @@ class BatchedEngine:
         self._hops = _NOTHING
         self._routes: Routes | None = None
         self._paths: Any = None
-        #: Packets sent since ports were numbered anew, and those granted before that.
-        self._unnumbered = 0
-        self._earlier = np.zeros(mesh.columns * mesh.rows * stride, dtype=np.int64)
         #: Whether steps under a barrier say which packets they carried.
         self.keep_packets = True
 
@@ -139,9 +161,6 @@ class BatchedEngine:
 
     def _table(self, values: Any) -> Any:
         return np.asarray(values, dtype=np.int64).ravel().tolist()
-
-    def _small_table(self, values: Any) -> Any:
-        return self._table(values)
 
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return function
@@ -155,63 +174,55 @@ class BatchedEngine:
     # Tables
 
     def _make_shape(self) -> Shape:
-        mesh, stride = self._mesh, self._stride
-        routers = mesh.columns * mesh.rows
-        kinds = set(self._kinds.values())
-        self._delays = sorted({1, mesh.credit_ps, *(ps for kind in kinds for ps in kind)})
-        aside, above = mesh.rows * stride + 1, stride + 1
-        sender = np.zeros(routers * stride)
-        sender[self._inlets] = np.arange(len(self._inlets))
-        # Of a link at most: packets on it, its becoming free, a credit and a new head.
-        flying = max(
-            (min(mesh.link_depth, latency // cycle + 1) for latency, cycle in kinds), default=1
+        mesh = self._mesh
+        # How long no router can act on another one: a power of two, and one picosecond at least.
+        apart = min((mesh.credit_ps, *(latency for latency, _ in self._kinds.values())))
+        window = apart.bit_length() - 1
+        arrivals = sum(
+            min(mesh.link_depth, (1 << window) // cycle + 1) for _, cycle in self._kinds.values()
         )
+        aside, above = mesh.rows * self._block, self._block
         return Shape(
-            shift=stride.bit_length() - 1,
             inputs=4 + mesh.ports,
+            ports=self._first,
+            row=self._row,
+            across=self._table([aside, -aside, above, -above]),
+            routers=mesh.columns * mesh.rows,
+            window=window,
+            arrivals=arrivals,
             link_depth=mesh.link_depth,
             link_room=_power_of_two(mesh.link_depth),
             port_depth=mesh.port_depth,
             port_room=_power_of_two(mesh.port_depth),
             credit_ps=mesh.credit_ps,
-            lane_room=_power_of_two(routers * (4 * (flying + 1) + 4 + mesh.ports)),
-            credit_lane=self._delays.index(mesh.credit_ps),
-            next_lane=self._delays.index(1),
-            places=self._table(PLACES),
-            across=self._table([aside, -aside, above, -above]),
-            hop=self._table(HOP),
-            way=self._table(WAY),
-            sender=self._table(sender),
         )
 
     def _make_state(self) -> State:
-        shape, mesh = self._shape, self._mesh
-        places = mesh.columns * mesh.rows * self._stride
-        receivers = mesh.columns * mesh.rows * mesh.ports
-        ports = np.zeros((places, 8))
+        shape = self._shape
+        senders = self._inlets.shape[1]
+        blocks = np.zeros((shape.routers, self._block), dtype=np.int64)
+        blocks[:, POSITION], blocks[:, WINDOW] = -1, FAR
+        blocks[:, DUE : shape.ports] = FAR
+        ports = blocks[:, shape.ports :].reshape(shape.routers, -1, shape.row)  # a view
+        ports[..., READY] = FAR
+        # Places never used were left long ago: their credits are home.
+        ports[..., FIFO + WHEN :: 2] = PAST
+        ports[..., LINK] = 1
+        mesh = blocks.ravel()
         for place, (latency_ps, cycle_ps) in self._kinds.items():
-            arrival, free = self._delays.index(latency_ps), self._delays.index(cycle_ps)
-            ports[place, LANES] = arrival << ARRIVAL | free << FREE
-            ports[place, LANES] += APART * (arrival != free)
-        lanes = np.zeros((len(self._delays), 4))
-        lanes[:, DUE], lanes[:, DELAY] = FAR, self._delays
-        table, small = self._table, self._small_table
+            mesh[place + LINK] = latency_ps << CYCLE_BITS | cycle_ps
+        mesh[self._inlets[2] + LINK] = np.arange(senders) << CYCLE_BITS | 1
+        wheel = np.zeros(ROUTERS + ROUTER_WINDOWS)
+        wheel[ROUTERS:] = -1
+        table = self._table
         return State(
-            # Places never used were left long ago: their credits are home.
-            fifo=table(np.full(places * shape.link_room, PAST)),
-            ports=small(ports),
-            seldom=small(np.zeros(2 * places)),
-            served_ps=table(np.full(receivers * shape.port_room, PAST)),
-            done_ps=table(np.full(receivers, PAST)),
-            lanes=table(lanes),
-            events=table(np.zeros(2 * len(lanes) * shape.lane_room)),
-            heap_ps=table(np.zeros(len(self._inlets) + places)),
-            heap_what=table(np.zeros(len(self._inlets) + places)),
-            size=table([0]),
-            # One more than there are outputs: the place behind the last is written to.
-            ready=table(np.zeros(places + 1)),
-            soon=table(np.zeros(places + 1)),
-            popped=table(np.zeros(places + 1)),
+            mesh=table(mesh),
+            served_ps=table(np.full(senders * shape.port_room, PAST)),
+            done_ps=table(np.full(senders, PAST)),
+            wheel=table(wheel),
+            arriving=table(np.zeros(4 * WINDOWS * shape.arrivals)),
+            heap_ps=table(np.zeros(shape.routers)),
+            heap_router=table(np.zeros(shape.routers)),
         )
 
     def _outputs(self) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
@@ -222,13 +233,14 @@ class BatchedEngine:
                 for output in range(4 + mesh.ports):
                     dx, dy = STEP.get(output, (0, 0))
                     if 0 <= x + dx < mesh.columns and 0 <= y + dy < mesh.rows:
-                        place = (x * mesh.rows + y) * self._stride + output
+                        place = (x * mesh.rows + y) * self._block + self._first
+                        place += output * self._row
                         yield place, (x, y, x + dx, y + dy)
 
     def _make_traffic(self) -> Traffic:
-        senders = np.zeros((len(self._inlets), 8), dtype=np.int64)
+        senders = np.zeros((self._inlets.shape[1], 8), dtype=np.int64)
         senders[:, HEAD] = senders[:, TAIL] = -1
-        senders[:, PORT] = self._inlets
+        senders[:, ROUTER], senders[:, INPUT], senders[:, PORT] = self._inlets
         table, empty = self._table, np.empty(0)
         return Traffic(senders=table(senders), messages=table(empty), delivered=table(empty))
 
@@ -264,13 +276,10 @@ class BatchedEngine:
         axon = self._follow(messages)
         slots = self._numbered(n)
         self._make_room(n)
-        bits = n.bit_length()
-        schedule = messages.sent_ps << bits | slots
-        schedule.sort()
         column = self._column
         arrived, self._clock_ps = self._function(mesh_kernel.carry)(
             self._shape, self._state, self._traffic, column(slots), column(axon), self._paths,
-            column(messages.sent_ps), start_ps, column(sweep_ps), column(schedule), bits,
+            column(messages.sent_ps), start_ps, column(sweep_ps),
         )  # fmt: skip
         assert arrived == n, "a packet is lost in the mesh"
         packets = NO_PACKETS
@@ -289,7 +298,7 @@ class BatchedEngine:
         self._submit(messages, now_ps, sweep_ps)
         self._clock_ps = now_ps + self._period_ps
         n = self._function(mesh_kernel.advance)(
-            self._shape, self._state, self._traffic, self._clock_ps, self._column(_NOTHING), 0, 0
+            self._shape, self._state, self._traffic, self._clock_ps
         )
         slots = np.asarray(self._traffic.delivered[:n], dtype=np.int64)
         self._live[slots] = False
@@ -336,8 +345,10 @@ class BatchedEngine:
             assert HOST == -1, "sender 0 is the host"
             hops = routes.end - routes.begin
             paths = np.zeros((len(hops), PATH), dtype=np.int64)
-            paths[:, FLIT] = self._ports[routes.target] << 24
-            paths[:, FLIT] |= hops[:, 0] + OFFSET << 12 | hops[:, 1] + OFFSET
+            row, column = hops.T
+            paths[:, FLIT] = 4 + self._ports[routes.target] << PORT_BIT
+            paths[:, FLIT] |= (row < 0) << WEST_BIT | np.abs(row)
+            paths[:, FLIT] |= (column < 0) << SOUTH_BIT | np.abs(column) << COLUMN_BIT
             paths[:, ENDS] = routes.core.astype(np.int64) + 1 << 32 | routes.target
             paths[:, SERVICE] = routes.service_ps
             self._routes, self._paths = routes, self._table(paths)
@@ -383,13 +394,18 @@ class BatchedEngine:
 
     def links(self) -> NDArray:
         """See :class:`~hwmodels.fabric.messages.Engine`."""
-        rows = []
+        rows, state = [], self._state.mesh
         for place, ends in self._outputs():
             cycle_ps = self._kinds[place][1] if place in self._kinds else 1
-            packets = int(self._state.ports[8 * place + GRANTED] + self._earlier[place])
-            most = int(self._state.seldom[2 * place + MOST])
+            packets = int(state[place + GRANTED])
+            most = int(state[place + SURE] - state[place + RETURNED])
             rows.append((*ends, packets, packets * cycle_ps, most))
-        return np.array(rows, dtype=LINK)
+        return np.array(rows, dtype=LOAD)
+
+
+def _whole_lines(n: int) -> int:
+    """The smallest multiple of a line that is at least ``n``."""
+    return -(-n // LINE) * LINE
 
 
 def _power_of_two(n: int) -> int:

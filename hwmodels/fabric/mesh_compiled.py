@@ -18,29 +18,17 @@ from hwmodels.compiling import compiled
 from hwmodels.fabric import mesh_kernel
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
-from hwmodels.fabric.mesh_tables import ARRIVE, ENTERED, GRANTED, INJECT, LEFT, RETURNED, SURE
-from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Carried, Messages, Routes
-
-#: Bits of a number by which messages are sorted.
-_BITS = 62
+from hwmodels.fabric.mesh_tables import ARRIVE, INJECT
+from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
 
 
 class CompiledEngine(BatchedEngine):
     """The kernel on arrays, as machine code."""
 
-    #: How many packets may be sent before the numbers of ports, of 32 bits, are made small again;
-    #: a multiple of the places that a FIFO has in memory.
-    renumber_after = 1 << 29
-
-    def step(self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64]) -> Carried:
-        """See :class:`~hwmodels.fabric.messages.Engine`."""
-        self._expect(len(messages))
-        return super().step(messages, now_ps, sweep_ps)
-
     def steps(
         self, first: int, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], routes: Routes,
         bounds: NDArray[np.int64], now_ps: int, overhead_ps: int, sweep_ps: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray] | None:  # fmt: skip
+    ) -> tuple[NDArray[np.int64], NDArray]:  # fmt: skip
         """Carry the messages of some steps under a barrier.
 
         Parameters
@@ -58,70 +46,37 @@ class CompiledEngine(BatchedEngine):
 
         Returns
         -------
-        int64, shape (steps,), and array of :data:`hwmodels.result.PACKET`, or None
-            When all work of each step ended, from its start, and the packets, if they are kept;
-            None where steps are too long to be sorted together.
+        int64, shape (steps,), and array of :data:`hwmodels.result.PACKET`
+            When all work of each step ended, from its start, and the packets, if they are kept.
         """
         n, counts = len(axon), np.diff(bounds)
         most = int(counts.max(initial=0))
-        bits, longest = most.bit_length(), int(sent_ps.max(initial=0)).bit_length()
-        if len(counts).bit_length() + longest + bits > _BITS:
-            return None
-        self._expect(n)
         messages = AxonMessages(first, axon, sent_ps, routes)
         axon = self._follow(messages)
         self._make_room(most)
-        which = np.repeat(np.arange(len(counts)), counts)
-        schedule = which << longest | sent_ps
-        schedule <<= bits
-        schedule |= np.arange(n) - bounds[which]
-        schedule.sort()
-        schedule &= (1 << longest + bits) - 1
         ends_ps, kept = np.empty_like(counts), n if self.keep_packets else 0
         order, inject_ps, arrive_ps = np.empty((3, kept), dtype=np.int64)
         self._clock_ps = compiled(carry_steps, *_PARTS, allocates=False)(
             self._shape, self._state, self._traffic, self._numbered(most), axon, self._paths,
-            sent_ps, bounds, self._clock_ps, self._mesh.settle_ps, sweep_ps, schedule, bits,
-            now_ps, overhead_ps, ends_ps, order, inject_ps, arrive_ps,
+            sent_ps, bounds, self._clock_ps, self._mesh.settle_ps, sweep_ps, now_ps, overhead_ps,
+            ends_ps, order, inject_ps, arrive_ps,
         )  # fmt: skip
         assert self._clock_ps >= 0, "a packet is lost in the mesh"
         self._step = first + len(counts) - 1
         if not kept:
             return ends_ps, NO_PACKETS
         packets = self._described(messages, axon[order])
-        packets["step"] += which
+        packets["step"] += np.repeat(np.arange(len(counts)), counts)
         packets["inject_ps"], packets["arrive_ps"] = inject_ps, arrive_ps
         return ends_ps, packets
 
-    def _expect(self, messages: int) -> None:
-        """Have numbers for so many messages more."""
-        self._unnumbered += messages
-        if self._unnumbered > self.renumber_after:
-            self._renumber()
-            self._unnumbered = messages
-
-    def _renumber(self) -> None:
-        """Take the same from all numbers of packets of a FIFO, where all have grown so large."""
-        less, stride = self.renumber_after, self._stride
-        ports, seldom = self._state.ports.reshape(-1, 8), self._state.seldom.reshape(-1, 2)
-        places = np.array([place for place, _ in self._outputs()])
-        places = places[seldom[places, RETURNED] >= less]
-        seldom[places, RETURNED] -= less
-        ports[places, GRANTED] -= less
-        ports[places, SURE] -= less
-        self._earlier[places] += less
-        links = places[places % stride < 4]
-        behind = links + np.asarray(self._shape.across)[links % stride]
-        ports[behind, ENTERED] -= less
-        ports[behind, LEFT] -= less
-        inlets = self._inlets[ports[self._inlets, LEFT] >= less]
-        ports[inlets, LEFT] -= less
-
     def _table(self, values: Any) -> Any:
-        return np.array(values, dtype=np.int64).ravel()
-
-    def _small_table(self, values: Any) -> Any:
-        return np.array(values, dtype=np.int32).ravel()
+        values = np.asarray(values, dtype=np.int64).ravel()
+        # Rows of eight numbers begin where a line of the cache does.
+        table = np.empty(len(values) + 8, dtype=np.int64)
+        table = table[-table.ctypes.data % 64 // 8 :][: len(values)]
+        table[:] = values
+        return table
 
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
         return compiled(function, *mesh_kernel.PARTS.get(function, ()), allocates=False)
@@ -135,7 +90,7 @@ class CompiledEngine(BatchedEngine):
 
 def carry_steps(  # type: ignore[no-untyped-def]
     shape, state, traffic, slots, axon, paths, sent_ps, bounds, clock_ps, settle_ps, sweep_ps,
-    schedule, bits, now_ps, overhead_ps, ends_ps, order, inject_ps, arrive_ps,
+    now_ps, overhead_ps, ends_ps, order, inject_ps, arrive_ps,
 ):  # fmt: skip
     """See :meth:`CompiledEngine.steps`; returns the time in the mesh afterwards, or -1.
 
@@ -151,7 +106,7 @@ def carry_steps(  # type: ignore[no-untyped-def]
             start_ps = clock_ps + settle_ps
             n, clock_ps = carry(
                 shape, state, traffic, slots[: end - begin], axon[begin:end], paths,
-                sent_ps[begin:end], start_ps, sweep_ps[k], schedule[begin:end], bits,
+                sent_ps[begin:end], start_ps, sweep_ps[k],
             )  # fmt: skip
             if n != end - begin:
                 return -1

@@ -2,171 +2,197 @@
 
 from __future__ import annotations
 
-from hwmodels.fabric.mesh_senders import heap_push
 from hwmodels.fabric.mesh_tables import (
-    AHEAD,
-    APART,
-    ARRIVAL,
+    ARRIVALS,
     ARRIVE,
+    ARRIVING,
+    AT,
     AWAITED,
-    DELAY,
+    COLUMN_BIT,
+    CYCLE_BITS,
     DUE,
     ENDS,
+    EXPECTED,
     FAR,
-    FIELD,
-    FLIT,
+    FIFO,
+    FLIT_THERE,
     FREE,
-    IDLE,
+    HOPS,
     INDEX,
-    LANE,
-    LANES,
-    LAST,
+    INPUT_BITS,
     LEFT,
+    LINK,
     MASK,
-    MOST,
-    OFFSET,
-    OUTPUT_BITS,
-    PORT,
+    MESSAGE_BIT,
+    NEVER,
+    NOW,
+    PORT_BIT,
+    PORTS,
     READY,
     RETURNED,
     SERVICE,
-    STATE,
-    STUCK,
+    SOUTH_BIT,
     SURE,
-    WAITING,
+    WANTED,
+    WANTS,
+    WEST_BIT,
+    WHAT,
+    WHEN,
+    WHERE,
+    WINDOWS,
 )
+from hwmodels.fabric.mesh_wheel import wake
 
 
-def push(lanes, events, room, lane, at, event, flit):  # type: ignore[no-untyped-def]
-    """Let an event come about at the end of a lane."""
-    row = lane << 2
-    last = lanes[row + LAST]
-    lanes[row + LAST] = last + 1
-    place = ((lane * room + (last & (room - 1))) << 1) & INDEX
-    events[place] = (at & AHEAD) << OUTPUT_BITS | event
-    events[place + 1] = flit
-    if lanes[row + DUE] == FAR:
-        lanes[row + DUE] = at
+def port_of(shape, router, number):  # type: ignore[no-untyped-def]
+    """The row of a port."""
+    return (router + shape.ports + number * shape.row) & INDEX
 
 
-def wanted(way, flit):  # type: ignore[no-untyped-def]
-    """The output that a flit wants, among those of a router."""
-    east, north = (flit >> 12) & FIELD, flit & FIELD
-    turn = 2 * (east > OFFSET) + (east < OFFSET) + 6 * (north > OFFSET) + 3 * (north < OFFSET)
-    return way[turn] + (0 if turn else (flit >> 24) & 255)
+def place_of(shape, port, number):  # type: ignore[no-untyped-def]
+    """The place in its input's FIFO that a packet takes, by how many there were before it."""
+    return (port + FIFO + ((number & (shape.link_room - 1)) << 1)) & INDEX
 
 
-def receiver_at(shape, output):  # type: ignore[no-untyped-def]
-    """The row of an ejection port in the receivers' tables."""
-    ports = shape.inputs - 4
-    return (output >> shape.shift) * ports + (output & ((1 << shape.shift) - 1)) - 4
+def expected_at(router, output):  # type: ignore[no-untyped-def]
+    """Where the mask of windows is in which a packet arrives that wants an output."""
+    return (router + EXPECTED + min(output, 4)) & INDEX
 
 
-def want(ports, output, mine, ready, n_ready):  # type: ignore[no-untyped-def]
-    """Input ``mine`` wants an output from now on; counts those that have to be looked at."""
-    record = (output << 3) & INDEX
-    doing = ports[record + STATE] | 1 << mine
-    ready[n_ready] = record
-    ports[record + STATE] = doing if doing > MASK else doing | READY
-    return n_ready + (doing <= MASK)
+def wanted(flit):  # type: ignore[no-untyped-def]
+    """The output that a flit wants."""
+    output = (flit >> PORT_BIT) & PORTS
+    if (flit >> COLUMN_BIT) & HOPS:
+        output = 2 + ((flit >> SOUTH_BIT) & 1)
+    if flit & HOPS:
+        output = (flit >> WEST_BIT) & 1
+    return output
 
 
-def release(ports, output, ready, n_ready):  # type: ignore[no-untyped-def]
-    """An output may grant again; counts those that have to be looked at."""
-    record = (output << 3) & INDEX
-    mask = ports[record + STATE] & MASK
-    ports[record + STATE] = mask | READY if mask else IDLE
-    ready[n_ready] = record
-    return n_ready + (mask != 0)
+def compete(shape, mesh, router, mine, flit, at):  # type: ignore[no-untyped-def]
+    """A flit heads an input from now on, and wants its output from some time on.
+
+    Returns when this output will grant, as far as this is known.
+    """
+    output = wanted(flit)
+    out, first = port_of(shape, router, output), router + DUE
+    mesh[port_of(shape, router, mine) + READY] = at
+    mesh[out + WANTS] |= 1 << mine
+    due = min(mesh[first + output], max(at, mesh[out + FREE]) << INPUT_BITS | output)
+    mesh[first + output] = due
+    return due >> INPUT_BITS
 
 
-def launch(shape, state, output, flit, now):  # type: ignore[no-untyped-def]
-    """A packet leaves over a link: it arrives, and the link becomes free."""
-    lanes, room, lanes_of = state.lanes, shape.lane_room, state.ports[(output << 3) + LANES]
-    lane, event = (lanes_of >> ARRIVAL) & LANE, output << 1 | 1
-    at = now + lanes[(lane << 2) + DELAY]
-    flit += shape.hop[output & ((1 << shape.shift) - 1)]
-    push(lanes, state.events, room, lane, at, event, flit)
-    if lanes_of & APART:
-        lane = lanes_of >> FREE
-        at = now + lanes[(lane << 2) + DELAY]
-        push(lanes, state.events, room, lane, at, output << 1, 0)
+def arrive(shape, state, router, mine):  # type: ignore[no-untyped-def]
+    """A packet is sent to an input: if there is none before it, it competes once it is there."""
+    mesh = state.mesh
+    port = port_of(shape, router, mine)
+    if mesh[port + READY] == FAR:
+        place = place_of(shape, port, mesh[port + LEFT])
+        due = compete(shape, mesh, router, mine, mesh[place + WHAT], mesh[place + WHEN])
+        wake(shape, state, router, due)
 
 
-def eject(shape, state, traffic, output, number, flit, now, n):  # type: ignore[no-untyped-def]
+def launch(shape, state, router, direction, port, number, flit, now):  # type: ignore[no-untyped-def]
+    """A packet leaves over a link, and has its place in the FIFO behind it for a later time."""
+    mesh, wheel = state.mesh, state.wheel
+    there, facing = (router + shape.across[direction]) & INDEX, direction ^ 1
+    at = now + (mesh[port + LINK] >> CYCLE_BITS)
+    place = place_of(shape, port_of(shape, there, facing), number)
+    flit -= 1 << COLUMN_BIT if direction > 1 else 1
+    mesh[place + WHEN] = at
+    mesh[place + WHAT] = flit
+    window = at >> shape.window
+    if window - wheel[NOW] >= WINDOWS:
+        arrive(shape, state, there, facing)
+        return
+    slot = window & (WINDOWS - 1)
+    output = wanted(flit)
+    expected = expected_at(there, output)
+    # The second one sets the bit of windows with several.
+    mesh[expected] |= 1 << slot | (mesh[expected] >> slot & 1) << (slot + WINDOWS)
+    n = wheel[ARRIVALS + slot]
+    row = ((slot * shape.arrivals + n) << 2) & INDEX
+    state.arriving[row + WHERE] = there << INPUT_BITS | facing
+    state.arriving[row + AT] = at
+    state.arriving[row + FLIT_THERE] = flit
+    state.arriving[row + WANTED] = output
+    wheel[ARRIVALS + slot] = n + 1
+    wheel[ARRIVING] |= 1 << slot
+
+
+def eject(shape, state, traffic, receiver, number, flit, now, n):  # type: ignore[no-untyped-def]
     """A packet is at its port, after ``n`` others; its service is known now."""
     messages, delivered = traffic.messages, traffic.delivered
-    slot = (flit >> 32) & INDEX
+    slot = (flit >> MESSAGE_BIT) & INDEX
     message = slot << 3
-    row = receiver_at(shape, output)
-    begins = max(state.done_ps[row & INDEX], now)
-    place = row * shape.port_room + (number & (shape.port_room - 1))
+    begins = max(state.done_ps[receiver], now)
+    place = receiver * shape.port_room + (number & (shape.port_room - 1))
     state.served_ps[place & INDEX] = begins
-    state.done_ps[row & INDEX] = begins + messages[message + SERVICE]
+    state.done_ps[receiver] = begins + messages[message + SERVICE]
     messages[message + ARRIVE] = now
-    receiver = messages[message + ENDS] & INDEX
+    target = messages[message + ENDS] & INDEX
     while n > 0:
         before = (delivered[n - 1] << 3) & INDEX
-        if messages[before + ARRIVE] != now or messages[before + ENDS] & INDEX < receiver:
+        earlier = messages[before + ARRIVE]
+        if earlier < now or (earlier == now and messages[before + ENDS] & INDEX < target):
             break
         delivered[n] = delivered[n - 1]
         n -= 1
     delivered[n] = slot
 
 
-def count(shape, state, output, number, now):  # type: ignore[no-untyped-def]
+def count(shape, state, router, output, number, now):  # type: ignore[no-untyped-def]
     """Count the credits of an output that granted ``number``; how many it has to spend."""
-    seldom, fifo, served_ps = state.seldom, state.fifo, state.served_ps
-    direction = output & ((1 << shape.shift) - 1)
-    back, credit_ps = seldom[(output << 1) + RETURNED], shape.credit_ps
-    if direction < 4:
-        there = (output + shape.across[direction]) & INDEX
-        first, gone = (there * shape.link_room) & INDEX, state.ports[(there << 3) + LEFT]
-        in_link, depth = shape.link_room - 1, shape.link_depth
-        while back < gone and fifo[(first + (back & in_link)) & INDEX] + credit_ps <= now:
+    mesh, served_ps, port = state.mesh, state.served_ps, port_of(shape, router, output)
+    back, latest = mesh[port + RETURNED], now - shape.credit_ps
+    most = mesh[port + SURE] - back
+    if output < 4:
+        depth, there = shape.link_depth, router + shape.across[output]
+        behind = port_of(shape, there, output ^ 1)
+        last = place_of(shape, behind, number - 1)
+        if not mesh[last + WHAT] and mesh[last + WHEN] <= latest:
+            back = number  # places are left in order
+        while back < number:
+            place = place_of(shape, behind, back)
+            if mesh[place + WHAT] or mesh[place + WHEN] > latest:
+                break
             back += 1
     else:
-        row = receiver_at(shape, output)
-        first, in_port, depth = (
-            (row * shape.port_room) & INDEX,
-            shape.port_room - 1,
-            shape.port_depth,
-        )
-        while back < number and served_ps[(first + (back & in_port)) & INDEX] + credit_ps <= now:
+        in_port, depth = shape.port_room - 1, shape.port_depth
+        first = (mesh[port + LINK] >> CYCLE_BITS) * shape.port_room
+        while back < number and served_ps[(first + (back & in_port)) & INDEX] <= latest:
             back += 1
-    most = max(seldom[(output << 1) + MOST], min(number + 1 - back, depth))
-    seldom[(output << 1) + RETURNED] = back
-    seldom[(output << 1) + MOST] = most
-    state.ports[(output << 3) + SURE] = back + most
+    mesh[port + RETURNED] = back
+    mesh[port + SURE] = back + max(most, min(number + 1 - back, depth))
     return depth - (number - back)
 
 
-def wait(shape, state, output, number):  # type: ignore[no-untyped-def]
-    """Let an output that has no credit come back when it has."""
-    ports, record = state.ports, output << 3
-    direction = output & ((1 << shape.shift) - 1)
-    mask = ports[record + STATE] & MASK
-    back = state.seldom[(output << 1) + RETURNED]
-    if direction < 4:
-        there = output + shape.across[direction]
-        if back == ports[(there << 3) + LEFT]:
-            ports[record + STATE] = WAITING | mask
-            ports[(there << 3) + AWAITED] = 1
-            return
-        at = state.fifo[there * shape.link_room + (back & (shape.link_room - 1))]
+def wait(shape, state, router, output):  # type: ignore[no-untyped-def]
+    """Let an output that has no credit grant when it has."""
+    mesh, port = state.mesh, port_of(shape, router, output)
+    back = mesh[port + RETURNED]
+    if output < 4:
+        behind = port_of(shape, router + shape.across[output], output ^ 1)
+        place = place_of(shape, behind, back)
+        at = mesh[place + WHEN] + shape.credit_ps
+        if mesh[place + WHAT]:
+            mesh[behind + WANTS] |= AWAITED
+            at = NEVER
     else:
-        row = receiver_at(shape, output)
-        at = state.served_ps[row * shape.port_room + (back & (shape.port_room - 1))]
-    ports[record + STATE] = STUCK | mask
-    what = -1 - output
-    heap_push(state.heap_ps, state.heap_what, state.size, at + shape.credit_ps, what)
+        first = (mesh[port + LINK] >> CYCLE_BITS) * shape.port_room
+        at = state.served_ps[first + (back & (shape.port_room - 1))] + shape.credit_ps
+    mesh[port + FREE] = at
+    mesh[router + DUE + output] = at << INPUT_BITS | output
 
 
-def compete(shape, state, traffic, slot, sender, ready, n_ready):  # type: ignore[no-untyped-def]
-    """The message at the head of an injection port wants its output; counts those to look at."""
-    ports, here = state.ports, traffic.senders[(sender << 3) + PORT]
-    mine = here & ((1 << shape.shift) - 1)
-    output = here - mine + wanted(shape.way, traffic.messages[(slot << 3) + FLIT])
-    if ports[((output << 3) & INDEX) + STATE] & 1 << mine:
-        return n_ready  # it was behind another one, and competes already
-    return want(ports, output, mine, ready, n_ready)
+def give_back(shape, state, router, mine, now):  # type: ignore[no-untyped-def]
+    """A packet left the FIFO of an input, and the output behind it waits for its place."""
+    mesh = state.mesh
+    mesh[port_of(shape, router, mine) + WANTS] ^= AWAITED
+    upstream, output = (router + shape.across[mine]) & INDEX, mine ^ 1
+    port, at = port_of(shape, upstream, output), now + shape.credit_ps
+    mesh[port + FREE] = at
+    if mesh[port + WANTS] & MASK:
+        mesh[upstream + DUE + output] = at << INPUT_BITS | output
+        wake(shape, state, upstream, at)

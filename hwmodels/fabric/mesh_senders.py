@@ -1,90 +1,65 @@
 """The senders of :mod:`hwmodels.fabric.mesh_kernel`: when their messages enter the mesh.
 
-A sender makes its messages one after another and waits while its injection port is full. A message
-that nothing holds up comes when the schedule says; for any other there is an entry in a heap.
+A sender makes its messages one after another and waits while its injection port is full. When a
+message enters is known as soon as the one before it has left.
 """
 
 from __future__ import annotations
 
+from hwmodels.fabric.mesh_ports import compete, place_of
 from hwmodels.fabric.mesh_tables import (
+    CYCLE_BITS,
     EARLIEST,
     ENDS,
     FAR,
     FLIT,
     FOLLOWING,
     HEAD,
+    INDEX,
     INJECT,
+    INPUT,
+    INPUTS,
     LEFT,
+    LINK,
+    MESSAGE_BIT,
     PAST,
     PORT,
     REST,
     REST_UNTIL,
+    ROUTER,
     SERVICE,
     SINCE,
     TAIL,
+    WHEN,
     WORK,
 )
-
-
-def heap_push(heap_ps, heap_what, size, time_ps, what):  # type: ignore[no-untyped-def]
-    """Add an entry to a binary heap with ``size[0]`` entries."""
-    place = size[0]
-    size[0] = place + 1
-    while place > 0:
-        above = (place - 1) >> 1
-        if heap_ps[above] <= time_ps:
-            break
-        heap_ps[place] = heap_ps[above]
-        heap_what[place] = heap_what[above]
-        place = above
-    heap_ps[place] = time_ps
-    heap_what[place] = what
-
-
-def heap_pop(heap_ps, heap_what, size):  # type: ignore[no-untyped-def]
-    """Take the earliest entry off a heap; returns what it is about."""
-    what = heap_what[0]
-    last = size[0] - 1
-    size[0] = last
-    time_ps, moved = heap_ps[last], heap_what[last]
-    place, below = 0, 1
-    while below < last:
-        if below + 1 < last and heap_ps[below + 1] < heap_ps[below]:
-            below += 1
-        if heap_ps[below] >= time_ps:
-            break
-        heap_ps[place] = heap_ps[below]
-        heap_what[place] = heap_what[below]
-        place, below = below, 2 * below + 1
-    heap_ps[place] = time_ps
-    heap_what[place] = moved
-    return what
+from hwmodels.fabric.mesh_wheel import wake
 
 
 def enter(shape, state, traffic, sender):  # type: ignore[no-untyped-def]
     """Let the message a sender is at enter its port, all before it being gone; returns when."""
     row = sender << 3
-    message, port = traffic.senders[row + HEAD] << 3, traffic.senders[row + PORT]
+    message, port = (traffic.senders[row + HEAD] << 3) & INDEX, traffic.senders[row + PORT] & INDEX
     made = traffic.senders[row + SINCE] + traffic.messages[message + WORK]
     # Its place is that of the message which stood there ``link_depth`` messages ago.
-    place = (state.ports[(port << 3) + LEFT] - shape.link_depth) & (shape.link_room - 1)
-    free = state.fifo[port * shape.link_room + place] + 1
+    place = place_of(shape, port, state.mesh[port + LEFT] - shape.link_depth)
+    free = state.mesh[place + WHEN] + 1
     made = max(made, traffic.messages[message + EARLIEST], free)
     traffic.messages[message + INJECT] = made
     traffic.senders[row + SINCE] = made
     return made
 
 
-def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, scheduled):  # type: ignore[no-untyped-def]
+def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, barrier):  # type: ignore[no-untyped-def]
     """Give the messages of a step, and the sweeps that make them, to the senders.
 
     ``slots`` are the messages' numbers, sorted by sender, and ``axon`` their rows in ``paths``;
     ``sent_ps`` counts from ``start_ps`` if nothing blocks them. ``sweep_ps`` is the length of each
-    core's sweep. Where messages are not ``scheduled``, an overrun delays the next sweep.
+    core's sweep. Without a ``barrier``, an overrun delays the next sweep.
     """
     senders, messages = traffic.senders, traffic.messages
     n, first = len(slots), 0
-    if not scheduled:
+    if not barrier:
         for core in range(len(sweep_ps)):
             while first < n and (paths[(axon[first] << 2) + ENDS] >> 32) - 1 < core:
                 first += 1
@@ -98,7 +73,7 @@ def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_p
     for k in range(n):
         slot, path = slots[k], axon[k] << 2
         message = slot << 3
-        messages[message + FLIT] = slot << 32 | paths[path + FLIT]
+        messages[message + FLIT] = slot << MESSAGE_BIT | paths[path + FLIT]
         messages[message + ENDS] = paths[path + ENDS]
         messages[message + SERVICE] = paths[path + SERVICE]
         messages[message + FOLLOWING] = -1
@@ -114,9 +89,9 @@ def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_p
         messages[message + EARLIEST] = begins + sent_ps[k]
         if senders[row + HEAD] < 0:
             senders[row + HEAD] = slot
-            at = enter(shape, state, traffic, s)
-            if not (scheduled and at == messages[message + EARLIEST]):
-                heap_push(state.heap_ps, state.heap_what, state.size, at, s)
+            at, router = enter(shape, state, traffic, s), senders[row + ROUTER] & INDEX
+            mine, flit = senders[row + INPUT] & INPUTS, messages[message + FLIT]
+            wake(shape, state, router, compete(shape, state.mesh, router, mine, flit, at))
         else:
             messages[(senders[row + TAIL] << 3) + FOLLOWING] = slot
         senders[row + TAIL] = slot
@@ -124,19 +99,23 @@ def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_p
         senders[row + REST] = max(sweep_ps[s - 1] - sent_ps[k], 0) if s else 0
 
 
-def follow(shape, state, traffic, sender, now, scheduled):  # type: ignore[no-untyped-def]
-    """The next message of a sender whose first one left; whether it competes at once."""
+def follow(shape, state, traffic, router, mine, port, now):  # type: ignore[no-untyped-def]
+    """The first message of a sender leaves its port, and the next one competes when it is made.
+
+    Returns the flit of the one that leaves.
+    """
+    mesh = state.mesh
+    left, sender = mesh[port + LEFT], (mesh[port + LINK] >> CYCLE_BITS) & INDEX
+    mesh[port + LEFT] = left + 1
+    mesh[place_of(shape, port, left) + WHEN] = now
     row = sender << 3
-    slot = traffic.messages[(traffic.senders[row + HEAD] << 3) + FOLLOWING]
+    message = (traffic.senders[row + HEAD] << 3) & INDEX
+    slot = traffic.messages[message + FOLLOWING]
     traffic.senders[row + HEAD] = slot
-    if slot < 0:
-        return False
-    at = enter(shape, state, traffic, sender)
-    if at <= now + 1:
-        return True
-    if not (scheduled and at == traffic.messages[(slot << 3) + EARLIEST]):
-        heap_push(state.heap_ps, state.heap_what, state.size, at, sender)
-    return False
+    if slot >= 0:
+        at, flit = enter(shape, state, traffic, sender), traffic.messages[(slot << 3) + FLIT]
+        compete(shape, mesh, router, mine, flit, max(at, now + 1))
+    return traffic.messages[message + FLIT]
 
 
 def all_done_ps(state, traffic):  # type: ignore[no-untyped-def]
@@ -154,7 +133,7 @@ def entries(shape, state, traffic, until_ps, inject_ps):  # type: ignore[no-unty
     senders, messages = traffic.senders, traffic.messages
     for row in range(0, len(senders), 8):
         message, port = senders[row + HEAD], senders[row + PORT]
-        left = state.ports[(port << 3) + LEFT]
+        left = state.mesh[port + LEFT]
         number, at, head = left, senders[row + SINCE], True
         while message >= 0:
             if not head:
@@ -165,8 +144,7 @@ def entries(shape, state, traffic, until_ps, inject_ps):  # type: ignore[no-unty
                 if before >= left:
                     at = FAR
                 else:
-                    place = port * shape.link_room + (before & (shape.link_room - 1))
-                    at = max(at, state.fifo[place] + 1)
+                    at = max(at, state.mesh[place_of(shape, port, before) + WHEN] + 1)
             head = False
             if at >= until_ps:
                 break

@@ -1,8 +1,9 @@
 """The tables of the mesh kernel: the mesh, and what is in it, as rows of numbers.
 
-Numbers: output (or input) ``o`` of router ``r`` is ``r * stride + o``, with the neighbours first
-and the local ports behind them; an input is named by the side it faces. What is used together
-stands together: a row for each port, lane, sender and message, in lists or in arrays.
+What is used together stands together, in lists or in arrays: a block of numbers for each router,
+with a row for each of its ports, and rows of senders and of messages. A router is known by where
+its block begins in the table. A port is an input and an output, the neighbours (east, west, north,
+south) first and the local ports behind them; an input is named by the side it faces.
 """
 
 from __future__ import annotations
@@ -13,32 +14,46 @@ from typing import Any, NamedTuple
 FAR = 1 << 62
 PAST = -FAR
 
-#: A row of a port. Of its input: packets that entered the FIFO and that left it, and whether the
-#: output behind it waits for one to leave. Of its output: packets granted; at how many the credits
-#: must be counted anew, since more than ever may stand behind it; what it is doing, with the mask
-#: of inputs that want it; the pointer of round robin; and the lanes of its events.
-ENTERED, LEFT, AWAITED, GRANTED, SURE, STATE, POINTER, LANES = range(8)
+#: Bits of the number of an input or output.
+INPUT_BITS = 5
+INPUTS = (1 << INPUT_BITS) - 1
+#: Later than any time that is known of an output.
+NEVER = FAR >> INPUT_BITS
 
-#: What an output is doing: nothing; about to be looked at; occupied by a packet; waiting for a
-#: credit that is on its way; waiting for one that is not. The mask of inputs is below that.
-MASK_BITS = 26
-IDLE, READY, BUSY, STUCK, WAITING = (doing << MASK_BITS for doing in range(5))
-MASK = (1 << MASK_BITS) - 1
+#: The head of a router's block: the window in which it is looked at next, and its neighbours in the
+#: list of that window. For each link, and for all ejection ports, the mask of windows in which a
+#: packet arrives that wants it, and above that the mask of those in which several do: one alone, at
+#: a router that is not looked at, is passed on as it arrives. Then its place in the heap, or -1;
+#: and for each output, when it will grant, as far as this is known: time << ``INPUT_BITS`` |
+#: output, so that the least of these says what comes first. Rows of ports follow.
+WINDOW, NEXT, BEFORE, EXPECTED, POSITION, DUE = 0, 1, 2, 3, 8, 16
 
-#: Of each output, needed seldom: credits that came home, and the most packets that were in the
-#: FIFO behind it or on their way.
-RETURNED, MOST = range(2)
+#: Numbers that stand in one line of a cache.
+LINE = 8
 
-#: The lane of the arrival behind an output is in the low bits of ``LANES``, and that of its link's
-#: becoming free above them; the lowest says whether these are two.
-APART, ARRIVAL, FREE, LANE = 1, 1, 8, 127
+#: A row of a port. Of its input: when the head may compete (``FAR``: there is none), and packets
+#: that left it. Of its output: when it may grant again, as far as this is known; latency and cycle
+#: of its link; packets granted; credits that came home, and at how many packets these must be
+#: counted anew, since more than ever may then be in the FIFO behind it or on their way. ``WANTS``
+#: is the mask of inputs whose head wants the output, with the pointer of round robin above it, and
+#: whether the output behind the input waits for a place. Then the places of the input's FIFO.
+READY, LEFT, FREE, LINK, GRANTED, RETURNED, SURE, WANTS, FIFO = range(9)
+MASK_BITS, POINTER_BITS = 32, 8
+MASK, POINTER = (1 << MASK_BITS) - 1, (1 << POINTER_BITS) - 1
+AWAITED = 1 << MASK_BITS + POINTER_BITS
 
-#: A row of a lane: events that left it and that entered it, when the first is due, its delay.
-FIRST, LAST, DUE, DELAY = range(4)
+#: ``LINK`` is the latency above these bits, and the cycle in them. An ejection port has no latency:
+#: there it is the number of the core, as a sender and as a receiver.
+CYCLE_BITS = 31
+CYCLE = (1 << CYCLE_BITS) - 1
+
+#: A place of a FIFO: when its packet is there, or when it left; and the flit, or 0.
+WHEN, WHAT = range(2)
 
 #: A row of a sender: the first and the last message it still has (-1: none), when its last one
-#: entered, work it does after all of them, but not before a time, and the port it enters at.
-HEAD, TAIL, SINCE, REST, REST_UNTIL, PORT = range(6)
+#: entered, work it does after all of them, but not before a time, and where it enters: router,
+#: input, and the row of that port.
+HEAD, TAIL, SINCE, REST, REST_UNTIL, ROUTER, INPUT, PORT = range(8)
 
 #: A row of a message: its flit; its sender << 32 | receiver; what it costs the receiver; it is made
 #: when ``WORK`` has passed since the one before it entered, but not before ``EARLIEST``; the next
@@ -48,78 +63,67 @@ FLIT, ENDS, SERVICE, WORK, EARLIEST, FOLLOWING, INJECT, ARRIVE = range(8)
 #: The first three are those of its path as well, of rows of four; there the flit has no message.
 PATH = 4
 
-#: A flit: message << 32 | port << 24 | east << 12 | north, hops left, both with an offset.
-OFFSET = 2048
-FIELD = 4095
+#: A flit: message, output of its port, whether it goes south, hops left there, whether it goes
+#: west, hops left there.
+HOPS = 4095
+WEST_BIT, COLUMN_BIT, SOUTH_BIT, PORT_BIT, MESSAGE_BIT = 12, 13, 25, 26, 32
+PORTS = (1 << MESSAGE_BIT - PORT_BIT) - 1
 
-#: An event is a pair: the low bits of its time, its output, and whether a packet arrives behind
-#: it; and the flit of that packet.
-OUTPUT_BITS = 26
-OUTPUT = (1 << OUTPUT_BITS - 1) - 1
-AHEAD = (1 << 63 - OUTPUT_BITS) - 1
+#: Windows ahead of which arrivals are listed, and in which routers are looked at, in words of as
+#: many bits; those of routers are marked in a word for each, and these words in one.
+WINDOWS = 32
+ROUTER_WINDOWS = WINDOWS * WINDOWS
+#: The numbers of the wheel: the window at hand; the mask of windows with arrivals; the mask of
+#: words with routers; routers in the heap; then arrivals of each window; those words; and the first
+#: router of each window, or -1.
+NOW, ARRIVING, ACTING, SIZE, ARRIVALS = 0, 1, 2, 3, 8
+WORDS = ARRIVALS + WINDOWS
+ROUTERS = WORDS + WINDOWS
+
+#: A row of an arrival: router << ``INPUT_BITS`` | input, time, flit, and the output it wants.
+WHERE, AT, FLIT_THERE, WANTED = range(4)
 
 #: A number known to be no less than 0 needs no test for an index from the end: see ``& INDEX``.
 INDEX = (1 << 32) - 1
-
-#: The number of the lowest bit of a mask, by the highest bits of its product with ``SPREAD``.
-SPREAD = 0x077CB531
-PLACES = [0] * 32
-for _place in range(32):
-    PLACES[((1 << _place) * SPREAD & INDEX) >> 27] = _place
-
-#: The output a flit wants: none, west or east, and for each none, south or north (4: a port).
-WAY = (4, 1, 0, 3, 1, 0, 2, 1, 0)
-
-#: What a hop to the east, west, north or south adds to a flit.
-HOP = (-(1 << 12), 1 << 12, -1, 1)
 
 
 class Shape(NamedTuple):
     """What never changes. A ``room`` is the power of two that a depth takes in memory.
 
-    ``shift`` is the binary logarithm of the stride; ``across`` leads by direction from an output
-    to the input at the other end of its link, and from an input back to the output; ``sender`` is
-    that of each injection port.
+    A block has its first port at ``ports``, and a ``row`` for each; ``across`` leads by direction
+    from a router to its neighbour. ``window`` is the binary logarithm of the length of a window in
+    ps, in which there are at most ``arrivals``; there are ``routers``.
     """
 
-    shift: int
     inputs: int
+    ports: int
+    row: int
+    across: Any
+    routers: int
+    window: int
+    arrivals: int
     link_depth: int
     link_room: int
     port_depth: int
     port_room: int
     credit_ps: int
-    lane_room: int
-    credit_lane: int
-    next_lane: int
-    places: Any
-    across: Any
-    hop: Any
-    way: Any
-    sender: Any
 
 
 class State(NamedTuple):
     """What changes in the mesh.
 
-    ``fifo`` holds flits, or when they left. Over receivers: when services began (``served_ps``)
-    and the last one ends (``done_ps``). Then the lanes, the heap of those that wait longer (with
-    its ``size``), and room for the work of one instant.
+    ``mesh`` are the blocks of all routers. Over receivers: when services began (``served_ps``) and
+    the last one ends (``done_ps``). Then the ``wheel``; lists of arrivals, window by window; and
+    the heap of routers that are looked at later than the wheel reaches.
     """
 
-    fifo: Any
-    ports: Any
-    seldom: Any
+    mesh: Any
     served_ps: Any
     done_ps: Any
-    lanes: Any
-    events: Any
+    wheel: Any
+    arriving: Any
     heap_ps: Any
-    heap_what: Any
-    size: Any
-    ready: Any
-    soon: Any
-    popped: Any
+    heap_router: Any
 
 
 class Traffic(NamedTuple):

@@ -225,16 +225,15 @@ class MulticoreTransport:
             and len(sweep_ps) > 1
             and isinstance(self._engine, CompiledEngine)
         ):
-            done = self._engine.steps(
+            ends_ps, packets = self._engine.steps(
                 first, axon, sent_ps, self._routes, bounds, self._now_ps, self.overhead_ps, sweep_ps
             )
-            if done is not None:
-                durations = (done[0] + self.overhead_ps).tolist()
-                self.step_ps += durations
-                self._now_ps += sum(durations)
-                if len(done[1]):
-                    self._packets.append(done[1])
-                return None
+            durations = (ends_ps + self.overhead_ps).tolist()
+            self.step_ps += durations
+            self._now_ps += sum(durations)
+            if len(packets):
+                self._packets.append(packets)
+            return None
         bounds = bounds.tolist()
         for k, swept_ps in enumerate(sweep_ps):
             here = slice(bounds[k], bounds[k + 1])

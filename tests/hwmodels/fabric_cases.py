@@ -32,7 +32,7 @@ def random_case(seed: int) -> Case:
     def pick(*values):
         return int(rng.choice(values))
 
-    columns, rows, ports = pick(1, 2, 3, 4, 6), pick(1, 2, 3, 5), pick(1, 2, 4)
+    columns, rows, ports = pick(1, 2, 3, 4, 6), pick(1, 2, 3, 5), pick(1, 1, 2, 2, 4, 4, 19)
     # Times of a few ps make everything meet everything; those of Loihi are far from round.
     scale = pick(1, 1, 1, 1000)
     small = lambda: int(rng.integers(1, 10)) * scale  # noqa: E731

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hwmodels.fabric.mesh import MeshTimes
-from hwmodels.fabric.mesh_compiled import CompiledEngine
 from hwmodels.fabric.messages import HOST
 from hwmodels.fabric.multicore import EVENT_ENGINES, CoreTimes, MulticoreTransport
 from hwmodels.mapping import Placement
@@ -225,11 +224,7 @@ def test_several_steps_at_once_are_what_one_by_one_they_are(case, fidelity, kept
         one_by_one.step(number, np.array(fired, dtype=np.int64), active[number - 1])
     starts = np.cumsum([0, *map(len, steps)])
     fired = np.array([cell for fired in steps for cell in fired], dtype=np.int64)
-    often = data.draw(st.sampled_from([32, CompiledEngine.renumber_after]))
-    with (
-        mock.patch("hwmodels.fabric.multicore._AT_ONCE", data.draw(st.integers(1, 60))),
-        mock.patch.object(CompiledEngine, "renumber_after", often),
-    ):
+    with mock.patch("hwmodels.fabric.multicore._AT_ONCE", data.draw(st.integers(1, 60))):
         at_once.steps(1, starts, fired, active)
     assert one_by_one.step_ps == at_once.step_ps
     assert one_by_one.operations == at_once.operations
