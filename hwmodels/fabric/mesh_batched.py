@@ -279,7 +279,7 @@ class BatchedEngine:
         column = self._column
         arrived, self._clock_ps = self._function(mesh_kernel.carry)(
             self._shape, self._state, self._traffic, column(slots), column(axon), self._paths,
-            column(messages.sent_ps), start_ps, column(sweep_ps),
+            column(messages.sent_ps), start_ps, column(sweep_ps), self.keep_packets,
         )  # fmt: skip
         assert arrived == n, "a packet is lost in the mesh"
         packets = NO_PACKETS
@@ -298,7 +298,7 @@ class BatchedEngine:
         self._submit(messages, now_ps, sweep_ps)
         self._clock_ps = now_ps + self._period_ps
         n = self._function(mesh_kernel.advance)(
-            self._shape, self._state, self._traffic, self._clock_ps
+            self._shape, self._state, self._traffic, self._clock_ps, True
         )
         slots = np.asarray(self._traffic.delivered[:n], dtype=np.int64)
         self._live[slots] = False

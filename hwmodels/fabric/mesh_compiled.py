@@ -106,7 +106,7 @@ def carry_steps(  # type: ignore[no-untyped-def]
             start_ps = clock_ps + settle_ps
             n, clock_ps = carry(
                 shape, state, traffic, slots[: end - begin], axon[begin:end], paths,
-                sent_ps[begin:end], start_ps, sweep_ps[k],
+                sent_ps[begin:end], start_ps, sweep_ps[k], len(order) > 0,
             )  # fmt: skip
             if n != end - begin:
                 return -1

@@ -38,6 +38,7 @@ from hwmodels.fabric.mesh_ports import (
     launch,
     place_of,
     port_of,
+    put_in_order,
     wait,
     wanted,
 )
@@ -213,14 +214,17 @@ def visit(shape, state, traffic, router, end_ps, n):  # type: ignore[no-untyped-
         n = send(shape, state, traffic, router, output, out, number, flit, now, n)
 
 
-def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
-    """Everything that happens before ``until_ps``; returns how many messages arrived."""
+def advance(shape, state, traffic, until_ps, ordered):  # type: ignore[no-untyped-def]
+    """Everything that happens before ``until_ps``; returns how many messages arrived.
+
+    Their order matters only if it shall be ``ordered``.
+    """
     mesh, wheel, n, length = state.mesh, state.wheel, 0, 1 << shape.window
     while True:
         window = next_window(shape, state, until_ps)
         if window == FAR or window << shape.window >= until_ps:
             return n
-        slot = window & (WINDOWS - 1)
+        slot, before = window & (WINDOWS - 1), n
         end_ps = min((window << shape.window) + length, until_ps)
         wheel[NOW] = window
         arriving, first, arrivals = state.arriving, slot * shape.arrivals, wheel[ARRIVALS + slot]
@@ -252,25 +256,27 @@ def advance(shape, state, traffic, until_ps):  # type: ignore[no-untyped-def]
             due, n = visit(shape, state, traffic, router & INDEX, end_ps, n)
             wake(shape, state, router & INDEX, due)
             router = behind
+        if ordered:
+            put_in_order(traffic, before, n)
         if end_ps == until_ps:
             return n
 
 
-def carry(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps):  # type: ignore[no-untyped-def]
+def carry(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, ordered):  # type: ignore[no-untyped-def]
     """A step whose end everything waits for: how many messages arrived, and when all was done.
 
     See :func:`submit` and :func:`advance`.
     """
     submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, True)
-    n = advance(shape, state, traffic, FAR)
+    n = advance(shape, state, traffic, FAR, ordered)
     return n, all_done_ps(state, traffic)
 
 
 #: The functions that a kernel calls.
 _COMPETE = (expected_at, port_of, place_of, wanted, compete, heap_put, unmark, unlink, wake, enter)
 _ADVANCE = (
-    *_COMPETE, heap_take, ahead, next_window, arrive, launch, eject, count, wait, give_back, follow,
-    least_of_line, earliest, contest, take, send, pass_on, visit,
+    *_COMPETE, heap_take, ahead, next_window, arrive, launch, eject, put_in_order, count, wait,
+    give_back, follow, least_of_line, earliest, contest, take, send, pass_on, visit,
 )  # fmt: skip
 PARTS = {
     advance: _ADVANCE,

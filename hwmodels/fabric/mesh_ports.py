@@ -123,7 +123,7 @@ def launch(shape, state, router, direction, port, number, flit, now):  # type: i
 
 def eject(shape, state, traffic, receiver, number, flit, now, n):  # type: ignore[no-untyped-def]
     """A packet is at its port, after ``n`` others; its service is known now."""
-    messages, delivered = traffic.messages, traffic.delivered
+    messages = traffic.messages
     slot = (flit >> MESSAGE_BIT) & INDEX
     message = slot << 3
     begins = max(state.done_ps[receiver], now)
@@ -131,15 +131,24 @@ def eject(shape, state, traffic, receiver, number, flit, now, n):  # type: ignor
     state.served_ps[place & INDEX] = begins
     state.done_ps[receiver] = begins + messages[message + SERVICE]
     messages[message + ARRIVE] = now
-    target = messages[message + ENDS] & INDEX
-    while n > 0:
-        before = (delivered[n - 1] << 3) & INDEX
-        earlier = messages[before + ARRIVE]
-        if earlier < now or (earlier == now and messages[before + ENDS] & INDEX < target):
-            break
-        delivered[n] = delivered[n - 1]
-        n -= 1
-    delivered[n] = slot
+    traffic.delivered[n] = slot
+
+
+def put_in_order(traffic, begin, end):  # type: ignore[no-untyped-def]
+    """Put messages that arrived in a window in order: of time, and then of receivers."""
+    messages, delivered = traffic.messages, traffic.delivered
+    for k in range(begin + 1, end):
+        slot, n = delivered[k], k
+        message = (slot << 3) & INDEX
+        at, receiver = messages[message + ARRIVE], messages[message + ENDS] & INDEX
+        while n > begin:
+            before = (delivered[n - 1] << 3) & INDEX
+            earlier = messages[before + ARRIVE]
+            if earlier < at or (earlier == at and messages[before + ENDS] & INDEX < receiver):
+                break
+            delivered[n] = delivered[n - 1]
+            n -= 1
+        delivered[n] = slot
 
 
 def count(shape, state, router, output, number, now):  # type: ignore[no-untyped-def]
