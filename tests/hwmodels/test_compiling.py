@@ -1,4 +1,4 @@
-"""Compiled kernels: what is kept on disk is forgotten when anything it was made of changes."""
+"""Compiled kernels compute the same, and are made anew when anything in them changes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from hwmodels.compiling import can_compile, compiled
+from hwmodels.compiling import can_compile, compiled, lowest_bit
 
 
 @pytest.mark.skipif(not can_compile(), reason="Numba is not installed")
@@ -53,3 +53,15 @@ np.testing.assert_array_equal(compiled(squared)(2 * np.eye(3)), 4 * np.eye(3))
 assert "scipy.linalg" in sys.modules
 """)
     subprocess.run([sys.executable, "kernels.py"], check=True, cwd=tmp_path)
+
+
+def _lowest(mask):
+    return lowest_bit(mask)
+
+
+@pytest.mark.skipif(not can_compile(), reason="Numba is not installed")
+def test_the_lowest_bit_is_the_same_in_machine_code():
+    in_machine_code = compiled(_lowest, allocates=False)
+    for bit in range(63):
+        for mask in (1 << bit, 5 << bit & (1 << 63) - 1, (1 << 63) - (1 << bit)):
+            assert lowest_bit(mask) == in_machine_code(mask) == bit
