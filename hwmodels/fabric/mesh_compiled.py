@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.compiling import compiled
+from hwmodels.compiling import aligned, compiled
 from hwmodels.fabric import mesh_kernel
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
@@ -71,11 +71,9 @@ class CompiledEngine(BatchedEngine):
         return ends_ps, packets
 
     def _table(self, values: Any) -> Any:
-        values = np.asarray(values, dtype=np.int64).ravel()
         # Rows of eight numbers begin where a line of the cache does.
-        table = np.empty(len(values) + 8, dtype=np.int64)
-        table = table[-table.ctypes.data % 64 // 8 :][: len(values)]
-        table[:] = values
+        table = aligned(np.size(values), np.int64)
+        table[:] = np.ravel(values)
         return table
 
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:

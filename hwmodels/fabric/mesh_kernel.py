@@ -148,7 +148,7 @@ def send(shape, state, traffic, router, output, port, number, flit, now, n):  # 
 
 
 def pass_on(shape, state, traffic, router, mine, output, flit, now, end_ps, n):  # type: ignore[no-untyped-def]
-    """In a window, no more happens at an output than that a packet arrives that wants it.
+    """A packet arrives, and in this window nothing else happens at the output that it wants.
 
     Returns whether it is granted as it arrives, and how many messages have arrived.
     """

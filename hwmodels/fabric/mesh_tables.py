@@ -71,7 +71,8 @@ PORTS = (1 << MESSAGE_BIT - PORT_BIT) - 1
 
 #: Windows ahead of which arrivals are listed, and in which routers are looked at, in words of as
 #: many bits; those of routers are marked in a word for each, and these words in one.
-WINDOWS = 32
+WORD_BITS = 5
+WINDOWS = 1 << WORD_BITS
 ROUTER_WINDOWS = WINDOWS * WINDOWS
 #: The numbers of the wheel: the window at hand; the mask of windows with arrivals; the mask of
 #: words with routers; routers in the heap; then arrivals of each window; those words; and the first
@@ -129,7 +130,8 @@ class State(NamedTuple):
 class Traffic(NamedTuple):
     """Senders and their messages.
 
-    ``delivered`` receives the numbers of messages by time of arrival and then by receiver.
+    ``delivered`` receives the numbers of messages that arrived: by time of arrival and then by
+    receiver, where their order matters.
     """
 
     senders: Any

@@ -22,6 +22,7 @@ from hwmodels.fabric.mesh_tables import (
     SIZE,
     WINDOW,
     WINDOWS,
+    WORD_BITS,
     WORDS,
 )
 
@@ -82,8 +83,8 @@ def unlink(mesh, wheel, router):  # type: ignore[no-untyped-def]
 
 def unmark(wheel, slot):  # type: ignore[no-untyped-def]
     """No router is looked at in a window of the wheel."""
-    word = slot >> 5
-    wheel[WORDS + word] ^= 1 << (slot & 31)
+    word = slot >> WORD_BITS
+    wheel[WORDS + word] ^= 1 << (slot & (WINDOWS - 1))
     if not wheel[WORDS + word]:
         wheel[ACTING] ^= 1 << word
 
@@ -100,17 +101,17 @@ def wake(shape, state, router, at):  # type: ignore[no-untyped-def]
     if mesh[router + WINDOW] != FAR:
         unlink(mesh, wheel, router)
     slot = window & (ROUTER_WINDOWS - 1)
-    behind, word = wheel[ROUTERS + slot], slot >> 5
+    behind, word = wheel[ROUTERS + slot], slot >> WORD_BITS
     wheel[ROUTERS + slot] = router
     mesh[router + WINDOW], mesh[router + NEXT], mesh[router + BEFORE] = window, behind, -1
     if behind >= 0:
         mesh[behind + BEFORE] = router
-    wheel[WORDS + word] |= 1 << (slot & 31)
+    wheel[WORDS + word] |= 1 << (slot & (WINDOWS - 1))
     wheel[ACTING] |= 1 << word
 
 
 def ahead(mask, here):  # type: ignore[no-untyped-def]
-    """How far behind a bit the next one is set in a mask of 32, that bit included."""
+    """How far behind a bit the next one is set in a mask of windows, that bit included."""
     return lowest_bit((mask >> here | mask << (WINDOWS - here)) & INDEX)
 
 
@@ -125,9 +126,8 @@ def next_window(shape, state, until_ps):  # type: ignore[no-untyped-def]
         if wheel[ARRIVING]:
             window = now + ahead(wheel[ARRIVING], now & (WINDOWS - 1))
         if wheel[ACTING]:
-            slot = now & (ROUTER_WINDOWS - 1)
-            word = slot >> 5
-            rest = wheel[WORDS + word] >> (slot & 31)
+            word, bit = (now & (ROUTER_WINDOWS - 1)) >> WORD_BITS, now & (WINDOWS - 1)
+            rest = wheel[WORDS + word] >> bit
             if rest:
                 first = now + lowest_bit(rest)
             else:
@@ -135,7 +135,7 @@ def next_window(shape, state, until_ps):  # type: ignore[no-untyped-def]
                 others = wheel[ACTING] & ~(1 << word)
                 far = ahead(others, word) if others else WINDOWS
                 word = (word + far) & (WINDOWS - 1)
-                first = now - (slot & 31) + (far << 5) + lowest_bit(wheel[WORDS + word])
+                first = now - bit + (far << WORD_BITS) + lowest_bit(wheel[WORDS + word])
             window = min(window, first)
         at = state.heap_ps[0] if wheel[SIZE] else FAR
         if at >> shape.window > window or at >= until_ps:
