@@ -27,8 +27,10 @@ class ClosedForm:
 
     def __init__(self, mesh: MeshTimes, timed: bool, period_ps: int | None) -> None:
         self._mesh = mesh
-        self._hop_ps = (
-            (mesh.row_latency_ps, mesh.column_latency_ps, mesh.bridge_ps) if timed else (0, 0, 0)
+        self._timed = timed
+        self._hop_ps = tuple(
+            mesh.edge_ps(latency_ps)
+            for latency_ps in (mesh.row_latency_ps, mesh.column_latency_ps, mesh.bridge_ps)
         )
         self._period_ps = period_ps if timed else None
         #: Packets by the numbers of their first and last router.
@@ -43,8 +45,12 @@ class ClosedForm:
         self.count(begin, end, np.ones(len(messages), dtype=np.int64))
         hops = self._mesh.hops(begin, end)
         arrive = messages.sent_ps.copy()
-        for n, hop_ps in zip(hops, self._hop_ps, strict=True):
-            arrive += n * hop_ps
+        if self._timed:
+            # Under a barrier, a step begins at an edge of the clock.
+            begin_ps = now_ps if self._period_ps is not None else 0
+            arrive = self._mesh.edge_ps(begin_ps + arrive) - begin_ps
+            for n, hop_ps in zip(hops, self._hop_ps, strict=True):
+                arrive += n * hop_ps
         end_ps = max(end_ps, int(self._served(messages, arrive).max()))
         packets = np.empty(len(messages), dtype=PACKET)
         packets["step"] = messages.step

@@ -16,6 +16,7 @@ integer picoseconds. The rules, which fix every arrival time whatever order proc
    later. Ports have no latency: an ejected packet is there at once.
 5. A sender that finds the FIFO of its port full puts its packet one picosecond after a place in
    it became free.
+6. A mesh may have a clock. Then routers arbitrate at its edges only, on what has arrived by then.
 
 Every latency is at least one picosecond, so what a router decides at an instant cannot depend on
 what another one decides at the same instant. No output can wait for itself, since a packet never
@@ -29,7 +30,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import simpy
@@ -37,6 +38,9 @@ from numpy.typing import NDArray
 
 from hwmodels.errors import ModelError
 from hwmodels.result import LINK
+
+#: A time in ps, or an array of them.
+T = TypeVar("T", int, NDArray[np.int64])
 
 #: A SimPy process.
 Process = Generator[simpy.Event, Any, None]
@@ -69,6 +73,8 @@ class MeshTimes:
         Routers of one chip of those that make up the mesh; it is a single one by default.
     bridge_ps : int
         Latency and cycle of a link from one chip to the next.
+    clock_ps : int
+        Routers arbitrate at multiples of it; by default at any picosecond, without a clock.
 
     Raises
     ------
@@ -89,6 +95,7 @@ class MeshTimes:
     chip_columns: int = sys.maxsize
     chip_rows: int = sys.maxsize
     bridge_ps: int = 1
+    clock_ps: int = 1
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -99,6 +106,10 @@ class MeshTimes:
     def settle_ps(self) -> int:
         """After the last delivery, when every link is free and every credit is home."""
         return max(self.row_cycle_ps, self.column_cycle_ps, self.bridge_ps, self.credit_ps) + 1
+
+    def edge_ps(self, time_ps: T) -> T:
+        """The first edge of the clock that is not before a time, or not before each of some."""
+        return -(-time_ps // self.clock_ps) * self.clock_ps
 
     def link(self, x: int, y: int, to_x: int, to_y: int) -> tuple[int, int]:
         """Latency and cycle of the link between two neighbouring routers."""
@@ -322,7 +333,8 @@ class _Router:
             self.outputs[4 + port] = _Output(self, 0, 1, times.port_depth, None)
 
     def wake_at(self, time_ps: int) -> None:
-        """Arbitrate at a time, after everything of that instant has arrived."""
+        """Arbitrate at an edge from a time on, after everything of that instant has arrived."""
+        time_ps = self.mesh.times.edge_ps(time_ps)
         if time_ps in self._wake_ps:
             return
         self._wake_ps.add(time_ps)

@@ -18,41 +18,41 @@ from hwmodels.fabric import mesh_kernel, mesh_senders
 from hwmodels.fabric.mesh import STEP, MeshTimes
 from hwmodels.fabric.mesh_tables import (
     ARRIVE,
+    ASKED,
     COLUMN_BIT,
     CYCLE,
     CYCLE_BITS,
-    DUE,
+    DEEPEST,
     ENDS,
-    FAR,
     FIFO,
     FLIT,
     GRANTED,
     HEAD,
     HOPS,
-    INDEX,
     INJECT,
     INPUT,
-    INPUTS,
     LINE,
     LINK,
+    LISTS,
+    MOST,
+    MOST_BIT,
+    MOST_INSTANTS,
+    NO_INPUT,
     PAST,
     PATH,
+    PEER,
+    PEER_BITS,
     PORT,
     PORT_BIT,
-    POSITION,
-    READY,
-    RETURNED,
     ROUTER,
-    ROUTER_WINDOWS,
-    ROUTERS,
+    ROW,
+    ROW_BITS,
     SERVICE,
     SOUTH_BIT,
-    SURE,
     TAIL,
     WEST_BIT,
     WHEN,
-    WINDOW,
-    WINDOWS,
+    WORD,
     Shape,
     State,
     Traffic,
@@ -103,17 +103,16 @@ class BatchedEngine:
         period_ps: int | None,
     ) -> None:
         # Ports of a router, their rows, and the block of a router with all of them.
-        self._first = DUE + max(LINE, _power_of_two(4 + mesh.ports))
         self._row = _whole_lines(FIFO + 2 * _power_of_two(mesh.link_depth))
-        self._block = self._first + (4 + mesh.ports) * self._row
+        self._block = (4 + mesh.ports) * self._row
         if (
             max(mesh.columns, mesh.rows) > HOPS
-            or 4 + mesh.ports > INPUTS
-            or mesh.columns * mesh.rows * self._block > INDEX
+            or 4 + mesh.ports > NO_INPUT
+            or mesh.columns * mesh.rows * self._block > ROW
         ):
             raise ModelError(
                 f"a mesh of {mesh.columns} x {mesh.rows} routers with {mesh.ports} ports is beyond "
-                f"the compiled fabric ({HOPS} x {HOPS}, {INPUTS - 4} ports); use "
+                f"the compiled fabric ({HOPS} x {HOPS}, {NO_INPUT - 4} ports); use "
                 "fidelity=reference"
             )
         slowest_ps = max(
@@ -125,6 +124,12 @@ class BatchedEngine:
                 f"a link that takes {slowest_ps / 1e9:.3g} ms is beyond the compiled fabric "
                 f"({CYCLE / 1e9:.3g} ms); use fidelity=reference"
             )
+        deepest = max(mesh.link_depth, mesh.port_depth)
+        if deepest > DEEPEST:
+            raise ModelError(
+                f"a FIFO of {deepest} packets is beyond the compiled fabric ({DEEPEST}); use "
+                "fidelity=reference"
+            )
         self._mesh = mesh
         self._period_ps = period_ps
         self._ports = np.array(ports_of(position, mesh.ports - 1), dtype=np.int64)
@@ -134,7 +139,7 @@ class BatchedEngine:
         self._inlets = np.empty((3, len(routers)), dtype=np.int64)
         self._inlets[0] = np.array(routers) * self._block
         self._inlets[1] = 4 + np.array([mesh.ports - 1, *self._ports])
-        self._inlets[2] = self._inlets[0] + self._first + self._inlets[1] * self._row
+        self._inlets[2] = self._inlets[0] + self._inlets[1] * self._row
         #: Latency and cycle of each link.
         self._kinds = {
             place: mesh.link(*ends) for place, ends in self._outputs() if ends[:2] != ends[2:]
@@ -175,54 +180,55 @@ class BatchedEngine:
 
     def _make_shape(self) -> Shape:
         mesh = self._mesh
-        # How long no router can act on another one: a power of two, and one picosecond at least.
-        apart = min((mesh.credit_ps, *(latency for latency, _ in self._kinds.values())))
-        window = apart.bit_length() - 1
-        arrivals = sum(
-            min(mesh.link_depth, (1 << window) // cycle + 1) for _, cycle in self._kinds.values()
-        )
-        aside, above = mesh.rows * self._block, self._block
+        # Nearly everything happens within the longest of these.
+        slowest = max((mesh.credit_ps, *(max(kind) for kind in self._kinds.values())))
+        instants = _power_of_two(2 * self._instants(slowest))
         return Shape(
-            inputs=4 + mesh.ports,
-            ports=self._first,
             row=self._row,
-            across=self._table([aside, -aside, above, -above]),
-            routers=mesh.columns * mesh.rows,
-            window=window,
-            arrivals=arrivals,
+            clock_ps=mesh.clock_ps,
+            instants=min(max(instants, WORD), MOST_INSTANTS),
             link_depth=mesh.link_depth,
             link_room=_power_of_two(mesh.link_depth),
             port_depth=mesh.port_depth,
             port_room=_power_of_two(mesh.port_depth),
+            credit=self._instants(mesh.credit_ps),
             credit_ps=mesh.credit_ps,
         )
+
+    def _instants(self, ps: int) -> int:
+        """How many instants a time takes."""
+        return -(-ps // self._mesh.clock_ps)
 
     def _make_state(self) -> State:
         shape = self._shape
         senders = self._inlets.shape[1]
-        blocks = np.zeros((shape.routers, self._block), dtype=np.int64)
-        blocks[:, POSITION], blocks[:, WINDOW] = -1, FAR
-        blocks[:, DUE : shape.ports] = FAR
-        ports = blocks[:, shape.ports :].reshape(shape.routers, -1, shape.row)  # a view
-        ports[..., READY] = FAR
+        outputs = self._mesh.columns * self._mesh.rows * (4 + self._mesh.ports)
+        ports = np.zeros((outputs, shape.row), dtype=np.int64)
+        ports[:, LINK], ports[:, ASKED] = 1, MOST
         # Places never used were left long ago: their credits are home.
-        ports[..., FIFO + WHEN :: 2] = PAST
-        ports[..., LINK] = 1
-        mesh = blocks.ravel()
-        for place, (latency_ps, cycle_ps) in self._kinds.items():
-            mesh[place + LINK] = latency_ps << CYCLE_BITS | cycle_ps
+        ports[:, FIFO + WHEN :: 2] = PAST
+        mesh = ports.ravel()
+        for place, (_, _, to_x, to_y) in self._outputs():
+            router = place // self._block * self._block
+            number = (place - router) // self._row
+            peer = router << PEER_BITS | number << ROW_BITS
+            if place in self._kinds:
+                latency, cycle = (self._instants(ps) for ps in self._kinds[place])
+                mesh[place + LINK] = latency << CYCLE_BITS | cycle
+                peer |= (to_x * self._mesh.rows + to_y) * self._block + (number ^ 1) * self._row
+            mesh[place + PEER] = peer
         mesh[self._inlets[2] + LINK] = np.arange(senders) << CYCLE_BITS | 1
-        wheel = np.zeros(ROUTERS + ROUTER_WINDOWS)
-        wheel[ROUTERS:] = -1
+        wheel = np.zeros(LISTS + shape.instants)
+        wheel[LISTS:] = -1
         table = self._table
         return State(
             mesh=table(mesh),
-            served_ps=table(np.full(senders * shape.port_room, PAST)),
+            home=table(np.full(senders * shape.port_room, PAST)),
             done_ps=table(np.full(senders, PAST)),
             wheel=table(wheel),
-            arriving=table(np.zeros(4 * WINDOWS * shape.arrivals)),
-            heap_ps=table(np.zeros(shape.routers)),
-            heap_router=table(np.zeros(shape.routers)),
+            granting=table(np.zeros(outputs + 1)),
+            heap_at=table(np.zeros(2 * outputs)),
+            heap_entry=table(np.zeros(2 * outputs)),
         )
 
     def _outputs(self) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
@@ -233,7 +239,7 @@ class BatchedEngine:
                 for output in range(4 + mesh.ports):
                     dx, dy = STEP.get(output, (0, 0))
                     if 0 <= x + dx < mesh.columns and 0 <= y + dy < mesh.rows:
-                        place = (x * mesh.rows + y) * self._block + self._first
+                        place = (x * mesh.rows + y) * self._block
                         place += output * self._row
                         yield place, (x, y, x + dx, y + dy)
 
@@ -271,7 +277,7 @@ class BatchedEngine:
         if not len(messages):
             return Carried(NO_PACKETS, None, idle_end_ps)
         # Between steps nothing is computed; every link is free and every credit is home.
-        start_ps = self._clock_ps + self._mesh.settle_ps
+        start_ps = self._mesh.edge_ps(self._clock_ps + self._mesh.settle_ps)
         n = len(messages)
         axon = self._follow(messages)
         slots = self._numbered(n)
@@ -284,11 +290,13 @@ class BatchedEngine:
         assert arrived == n, "a packet is lost in the mesh"
         packets = NO_PACKETS
         if self.keep_packets:
-            slots = np.asarray(self._traffic.delivered[:n], dtype=np.int64)
-            packets = self._stamped(
-                self._described(messages, axon[slots]), slots, start_ps - now_ps
-            )
+            packets = self._arrived(axon, n, start_ps - now_ps)
         return Carried(packets, None, max(idle_end_ps, self._clock_ps - start_ps))
+
+    def _arrived(self, axon: NDArray[np.int64], n: int, skipped_ps: int) -> NDArray:
+        """The packets that arrived in a step under a barrier."""
+        slots = np.asarray(self._traffic.delivered[:n], dtype=np.int64)
+        return self._stamped(self._described(self._step, axon[slots]), slots, skipped_ps)
 
     def _run_period(
         self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64], idle_end_ps: int
@@ -318,7 +326,7 @@ class BatchedEngine:
             slots = np.concatenate([slots, len(self._live) + np.arange(n - len(slots))])
         self._make_room(int(slots.max(initial=-1)) + 1)
         axon = self._follow(messages)
-        self._rows[slots] = self._described(messages, axon)
+        self._rows[slots] = self._described(messages.step, axon)
         self._live[slots] = True
         self._serial[slots] = self._sent + np.arange(n)
         self._sent += n
@@ -355,11 +363,11 @@ class BatchedEngine:
             self._hops = np.abs(hops).sum(axis=1)
         return axon
 
-    def _described(self, messages: Messages, axon: NDArray[np.int64]) -> NDArray:
+    def _described(self, step: int, axon: NDArray[np.int64]) -> NDArray:
         """Packets over axons that have not been anywhere."""
         routes, packets = self._routes, np.empty(len(axon), dtype=PACKET)
         assert routes is not None
-        packets["step"] = messages.step
+        packets["step"] = step
         packets["source"] = routes.source[axon]
         packets["source_core"] = routes.core[axon]
         packets["destination_core"] = routes.target[axon]
@@ -398,7 +406,7 @@ class BatchedEngine:
         for place, ends in self._outputs():
             cycle_ps = self._kinds[place][1] if place in self._kinds else 1
             packets = int(state[place + GRANTED])
-            most = int(state[place + SURE] - state[place + RETURNED])
+            most = int(state[place + ASKED] >> MOST_BIT) if packets else 0
             rows.append((*ends, packets, packets * cycle_ps, most))
         return np.array(rows, dtype=LOAD)
 

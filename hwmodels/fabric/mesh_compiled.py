@@ -18,17 +18,26 @@ from hwmodels.compiling import aligned, compiled
 from hwmodels.fabric import mesh_kernel
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
+from hwmodels.fabric.mesh_ports import instant
 from hwmodels.fabric.mesh_tables import ARRIVE, INJECT
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
+from hwmodels.result import PACKET
 
 
 class CompiledEngine(BatchedEngine):
     """The kernel on arrays, as machine code."""
 
     def steps(
-        self, first: int, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], routes: Routes,
-        bounds: NDArray[np.int64], now_ps: int, overhead_ps: int, sweep_ps: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray]:  # fmt: skip
+        self,
+        first: int,
+        axon: NDArray[np.int64],
+        sent_ps: NDArray[np.int64],
+        routes: Routes,
+        bounds: NDArray[np.int64],
+        now_ps: int,
+        overhead_ps: int,
+        sweep_ps: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray]:
         """Carry the messages of some steps under a barrier.
 
         Parameters
@@ -49,26 +58,33 @@ class CompiledEngine(BatchedEngine):
         int64, shape (steps,), and array of :data:`hwmodels.result.PACKET`
             When all work of each step ended, from its start, and the packets, if they are kept.
         """
-        n, counts = len(axon), np.diff(bounds)
+        counts = np.diff(bounds)
         most = int(counts.max(initial=0))
-        messages = AxonMessages(first, axon, sent_ps, routes)
-        axon = self._follow(messages)
+        axon = self._follow(AxonMessages(first, axon, sent_ps, routes))
         self._make_room(most)
-        ends_ps, kept = np.empty_like(counts), n if self.keep_packets else 0
-        order, inject_ps, arrive_ps = np.empty((3, kept), dtype=np.int64)
+        ends_ps = np.empty_like(counts)
+        packets = np.empty(len(axon), dtype=PACKET) if self.keep_packets else NO_PACKETS
         self._clock_ps = compiled(carry_steps, *_PARTS, allocates=False)(
             self._shape, self._state, self._traffic, self._numbered(most), axon, self._paths,
             sent_ps, bounds, self._clock_ps, self._mesh.settle_ps, sweep_ps, now_ps, overhead_ps,
-            ends_ps, order, inject_ps, arrive_ps,
+            ends_ps, self._lasting(), first, packets,
         )  # fmt: skip
         assert self._clock_ps >= 0, "a packet is lost in the mesh"
         self._step = first + len(counts) - 1
-        if not kept:
-            return ends_ps, NO_PACKETS
-        packets = self._described(messages, axon[order])
-        packets["step"] += np.repeat(np.arange(len(counts)), counts)
-        packets["inject_ps"], packets["arrive_ps"] = inject_ps, arrive_ps
         return ends_ps, packets
+
+    def _arrived(self, axon: NDArray[np.int64], n: int, skipped_ps: int) -> NDArray:
+        packets = np.empty(n, dtype=PACKET)
+        self._function(describe)(
+            self._traffic, axon, self._lasting(), self._step, skipped_ps, packets
+        )
+        return packets
+
+    def _lasting(self) -> tuple[NDArray, ...]:
+        """What packets over an axon have in common, in the order of :data:`PACKET`."""
+        routes = self._routes
+        assert routes is not None
+        return routes.source, routes.core, routes.target, routes.synapses, self._hops
 
     def _table(self, values: Any) -> Any:
         # Rows of eight numbers begin where a line of the cache does.
@@ -88,12 +104,11 @@ class CompiledEngine(BatchedEngine):
 
 def carry_steps(  # type: ignore[no-untyped-def]
     shape, state, traffic, slots, axon, paths, sent_ps, bounds, clock_ps, settle_ps, sweep_ps,
-    now_ps, overhead_ps, ends_ps, order, inject_ps, arrive_ps,
+    now_ps, overhead_ps, ends_ps, lasting, step, packets,
 ):  # fmt: skip
     """See :meth:`CompiledEngine.steps`; returns the time in the mesh afterwards, or -1.
 
-    Fills ``ends_ps`` and, where these have room, which message each packet is, by step and then by
-    time of arrival, and its times.
+    Fills ``ends_ps`` and, where they have room, ``packets``.
     """
     for k in range(len(bounds) - 1):
         begin, end = bounds[k], bounds[k + 1]
@@ -101,22 +116,36 @@ def carry_steps(  # type: ignore[no-untyped-def]
         for core in range(sweep_ps.shape[1]):
             done_ps = max(done_ps, sweep_ps[k, core])
         if end > begin:
-            start_ps = clock_ps + settle_ps
+            start_ps = instant(shape, clock_ps + settle_ps) * shape.clock_ps
             n, clock_ps = carry(
                 shape, state, traffic, slots[: end - begin], axon[begin:end], paths,
-                sent_ps[begin:end], start_ps, sweep_ps[k], len(order) > 0,
+                sent_ps[begin:end], start_ps, sweep_ps[k], len(packets) > 0,
             )  # fmt: skip
             if n != end - begin:
                 return -1
             done_ps = max(done_ps, clock_ps - start_ps)
-            for i in range(begin, end if len(order) else begin):
-                slot = traffic.delivered[i - begin]
-                order[i] = begin + slot
-                inject_ps[i] = traffic.messages[(slot << 3) + INJECT] - start_ps + now_ps
-                arrive_ps[i] = traffic.messages[(slot << 3) + ARRIVE] - start_ps + now_ps
+            some = packets[begin:end]
+            describe(traffic, axon[begin:end], lasting, step + k, start_ps - now_ps, some)
         ends_ps[k] = done_ps
         now_ps += done_ps + overhead_ps
     return clock_ps
 
 
-_PARTS = (*PARTS[carry], carry)
+def describe(traffic, axon, lasting, step, skipped_ps, packets):  # type: ignore[no-untyped-def]
+    """Fill in the packets that arrived in a step under a barrier, by time of arrival."""
+    source, core, target, synapses, hops = lasting
+    for i in range(len(packets)):
+        slot, packet = traffic.delivered[i], packets[i]
+        row, message = axon[slot], slot << 3
+        packet["step"] = step
+        packet["source"] = source[row]
+        packet["source_core"] = core[row]
+        packet["destination_core"] = target[row]
+        packet["synapses"] = synapses[row]
+        packet["hops"] = hops[row]
+        packet["late_steps"] = 0
+        packet["inject_ps"] = traffic.messages[message + INJECT] - skipped_ps
+        packet["arrive_ps"] = traffic.messages[message + ARRIVE] - skipped_ps
+
+
+_PARTS = (*PARTS[carry], carry, describe)

@@ -3,60 +3,56 @@
 from __future__ import annotations
 
 from hwmodels.fabric.mesh_tables import (
-    ARRIVALS,
+    AFTER_INPUT,
+    AFTER_OUTPUT,
     ARRIVE,
-    ARRIVING,
-    AT,
+    ASKED,
     AWAITED,
     COLUMN_BIT,
     CYCLE_BITS,
-    DUE,
     ENDS,
-    EXPECTED,
     FAR,
     FIFO,
-    FLIT_THERE,
     FREE,
     HOPS,
     INDEX,
-    INPUT_BITS,
+    INPUTS,
     LEFT,
     LINK,
-    MASK,
     MESSAGE_BIT,
-    NEVER,
-    NOW,
+    MOST,
+    MOST_BIT,
+    NO_INPUT,
+    PEER,
+    PEER_BITS,
+    PLANNED,
     PORT_BIT,
     PORTS,
-    READY,
-    RETURNED,
+    ROW,
     SERVICE,
     SOUTH_BIT,
-    SURE,
-    WANTED,
-    WANTS,
     WEST_BIT,
     WHAT,
     WHEN,
-    WHERE,
-    WINDOWS,
 )
-from hwmodels.fabric.mesh_wheel import wake
+from hwmodels.fabric.mesh_wheel import plan
+
+
+def instant(shape, at_ps):  # type: ignore[no-untyped-def]
+    """The first instant that is not before a time."""
+    if shape.clock_ps == 1:
+        return at_ps  # a division takes as long as much of a hop
+    return -(-at_ps // shape.clock_ps)
 
 
 def port_of(shape, router, number):  # type: ignore[no-untyped-def]
     """The row of a port."""
-    return (router + shape.ports + number * shape.row) & INDEX
+    return (router + number * shape.row) & INDEX
 
 
 def place_of(shape, port, number):  # type: ignore[no-untyped-def]
     """The place in its input's FIFO that a packet takes, by how many there were before it."""
     return (port + FIFO + ((number & (shape.link_room - 1)) << 1)) & INDEX
-
-
-def expected_at(router, output):  # type: ignore[no-untyped-def]
-    """Where the mask of windows is in which a packet arrives that wants an output."""
-    return (router + EXPECTED + min(output, 4)) & INDEX
 
 
 def wanted(flit):  # type: ignore[no-untyped-def]
@@ -69,73 +65,42 @@ def wanted(flit):  # type: ignore[no-untyped-def]
     return output
 
 
-def compete(shape, mesh, router, mine, flit, at):  # type: ignore[no-untyped-def]
-    """A flit heads an input from now on, and wants its output from some time on.
-
-    Returns when this output will grant, as far as this is known.
-    """
-    output = wanted(flit)
-    out, first = port_of(shape, router, output), router + DUE
-    mesh[port_of(shape, router, mine) + READY] = at
-    mesh[out + WANTS] |= 1 << mine
-    due = min(mesh[first + output], max(at, mesh[out + FREE]) << INPUT_BITS | output)
-    mesh[first + output] = due
-    return due >> INPUT_BITS
+def compete(shape, state, router, mine, port, flit, at):  # type: ignore[no-untyped-def]
+    """A flit heads an input, and competes for its output from an instant on."""
+    plan(shape, state, mine, port + AFTER_INPUT, port_of(shape, router, wanted(flit)), at)
 
 
-def arrive(shape, state, router, mine):  # type: ignore[no-untyped-def]
-    """A packet is sent to an input: if there is none before it, it competes once it is there."""
+def look_again(shape, state, port, at):  # type: ignore[no-untyped-def]
+    """An output that is asked for may grant from an instant on."""
+    plan(shape, state, NO_INPUT, port + AFTER_OUTPUT, port, at)
+
+
+def launch(shape, state, output, port, behind, number, flit, now):  # type: ignore[no-untyped-def]
+    """A packet leaves over a link, and has its place in the FIFO behind it for a later instant."""
     mesh = state.mesh
-    port = port_of(shape, router, mine)
-    if mesh[port + READY] == FAR:
-        place = place_of(shape, port, mesh[port + LEFT])
-        due = compete(shape, mesh, router, mine, mesh[place + WHAT], mesh[place + WHEN])
-        wake(shape, state, router, due)
-
-
-def launch(shape, state, router, direction, port, number, flit, now):  # type: ignore[no-untyped-def]
-    """A packet leaves over a link, and has its place in the FIFO behind it for a later time."""
-    mesh, wheel = state.mesh, state.wheel
-    there, facing = (router + shape.across[direction]) & INDEX, direction ^ 1
-    at = now + (mesh[port + LINK] >> CYCLE_BITS)
-    place = place_of(shape, port_of(shape, there, facing), number)
-    flit -= 1 << COLUMN_BIT if direction > 1 else 1
+    at, place = now + (mesh[port + LINK] >> CYCLE_BITS), place_of(shape, behind, number)
+    flit -= 1 << COLUMN_BIT if output > 1 else 1
     mesh[place + WHEN] = at
     mesh[place + WHAT] = flit
-    window = at >> shape.window
-    if window - wheel[NOW] >= WINDOWS:
-        arrive(shape, state, there, facing)
-        return
-    slot = window & (WINDOWS - 1)
-    output = wanted(flit)
-    expected = expected_at(there, output)
-    # The second one sets the bit of windows with several.
-    mesh[expected] |= 1 << slot | (mesh[expected] >> slot & 1) << (slot + WINDOWS)
-    n = wheel[ARRIVALS + slot]
-    row = ((slot * shape.arrivals + n) << 2) & INDEX
-    state.arriving[row + WHERE] = there << INPUT_BITS | facing
-    state.arriving[row + AT] = at
-    state.arriving[row + FLIT_THERE] = flit
-    state.arriving[row + WANTED] = output
-    wheel[ARRIVALS + slot] = n + 1
-    wheel[ARRIVING] |= 1 << slot
+    if mesh[behind + LEFT] == number:
+        compete(shape, state, mesh[behind + PEER] >> PEER_BITS, output ^ 1, behind, flit, at)
 
 
-def eject(shape, state, traffic, receiver, number, flit, now, n):  # type: ignore[no-untyped-def]
+def eject(shape, state, traffic, receiver, number, flit, now_ps, n):  # type: ignore[no-untyped-def]
     """A packet is at its port, after ``n`` others; its service is known now."""
     messages = traffic.messages
     slot = (flit >> MESSAGE_BIT) & INDEX
     message = slot << 3
-    begins = max(state.done_ps[receiver], now)
+    begins = max(state.done_ps[receiver], now_ps)
     place = receiver * shape.port_room + (number & (shape.port_room - 1))
-    state.served_ps[place & INDEX] = begins
+    state.home[place & INDEX] = instant(shape, begins + shape.credit_ps)
     state.done_ps[receiver] = begins + messages[message + SERVICE]
-    messages[message + ARRIVE] = now
+    messages[message + ARRIVE] = now_ps
     traffic.delivered[n] = slot
 
 
 def put_in_order(traffic, begin, end):  # type: ignore[no-untyped-def]
-    """Put messages that arrived in a window in order: of time, and then of receivers."""
+    """Put messages that arrived in order: of time, and then of receivers."""
     messages, delivered = traffic.messages, traffic.delivered
     for k in range(begin + 1, end):
         slot, n = delivered[k], k
@@ -151,57 +116,52 @@ def put_in_order(traffic, begin, end):  # type: ignore[no-untyped-def]
         delivered[n] = slot
 
 
-def count(shape, state, router, output, number, now):  # type: ignore[no-untyped-def]
-    """Count the credits of an output that granted ``number``; how many it has to spend."""
-    mesh, served_ps, port = state.mesh, state.served_ps, port_of(shape, router, output)
-    back, latest = mesh[port + RETURNED], now - shape.credit_ps
-    most = mesh[port + SURE] - back
+def has_credit(shape, state, output, port, behind, number, now):  # type: ignore[no-untyped-def]
+    """Whether an output has a credit, so many packets being under way at most from now on.
+
+    This is so if the place that was taken as many packets ago as were ever under way is free
+    again, or if more may be.
+    """
+    mesh = state.mesh
+    most = mesh[port + ASKED] >> MOST_BIT
     if output < 4:
-        depth, there = shape.link_depth, router + shape.across[output]
-        behind = port_of(shape, there, output ^ 1)
-        last = place_of(shape, behind, number - 1)
-        if not mesh[last + WHAT] and mesh[last + WHEN] <= latest:
-            back = number  # places are left in order
-        while back < number:
-            place = place_of(shape, behind, back)
-            if mesh[place + WHAT] or mesh[place + WHEN] > latest:
-                break
-            back += 1
+        depth, place = shape.link_depth, place_of(shape, behind, number - most)
+        free = not mesh[place + WHAT] and mesh[place + WHEN] <= now
     else:
-        in_port, depth = shape.port_room - 1, shape.port_depth
-        first = (mesh[port + LINK] >> CYCLE_BITS) * shape.port_room
-        while back < number and served_ps[(first + (back & in_port)) & INDEX] <= latest:
-            back += 1
-    mesh[port + RETURNED] = back
-    mesh[port + SURE] = back + max(most, min(number + 1 - back, depth))
-    return depth - (number - back)
+        depth = shape.port_depth
+        free = state.home[home_of(shape, mesh, port, number - most)] <= now
+    if free:
+        return True
+    if most < depth:
+        mesh[port + ASKED] += MOST
+        return True
+    return False
 
 
-def wait(shape, state, router, output):  # type: ignore[no-untyped-def]
-    """Let an output that has no credit grant when it has."""
-    mesh, port = state.mesh, port_of(shape, router, output)
-    back = mesh[port + RETURNED]
-    if output < 4:
-        behind = port_of(shape, router + shape.across[output], output ^ 1)
-        place = place_of(shape, behind, back)
-        at = mesh[place + WHEN] + shape.credit_ps
-        if mesh[place + WHAT]:
-            mesh[behind + WANTS] |= AWAITED
-            at = NEVER
-    else:
-        first = (mesh[port + LINK] >> CYCLE_BITS) * shape.port_room
-        at = state.served_ps[first + (back & (shape.port_room - 1))] + shape.credit_ps
-    mesh[port + FREE] = at
-    mesh[router + DUE + output] = at << INPUT_BITS | output
+def home_of(shape, mesh, port, number):  # type: ignore[no-untyped-def]
+    """Where it says when the credit of a packet to a receiver is home."""
+    first = (mesh[port + LINK] >> CYCLE_BITS) * shape.port_room
+    return (first + (number & (shape.port_room - 1))) & INDEX
 
 
-def give_back(shape, state, router, mine, now):  # type: ignore[no-untyped-def]
+def credit_at(shape, state, output, port, behind, number):  # type: ignore[no-untyped-def]
+    """When an output that has no credit gets one; ``FAR`` if this is not known yet."""
+    mesh = state.mesh
+    if output > 3:
+        return state.home[home_of(shape, mesh, port, number - shape.port_depth)]
+    place = place_of(shape, behind, number - shape.link_depth)
+    if not mesh[place + WHAT]:
+        return mesh[place + WHEN]
+    mesh[behind + ASKED] |= AWAITED
+    return FAR
+
+
+def give_back(shape, state, port, at):  # type: ignore[no-untyped-def]
     """A packet left the FIFO of an input, and the output behind it waits for its place."""
     mesh = state.mesh
-    mesh[port_of(shape, router, mine) + WANTS] ^= AWAITED
-    upstream, output = (router + shape.across[mine]) & INDEX, mine ^ 1
-    port, at = port_of(shape, upstream, output), now + shape.credit_ps
-    mesh[port + FREE] = at
-    if mesh[port + WANTS] & MASK:
-        mesh[upstream + DUE + output] = at << INPUT_BITS | output
-        wake(shape, state, upstream, at)
+    mesh[port + ASKED] ^= AWAITED
+    upstream = mesh[port + PEER] & ROW
+    mesh[upstream + FREE] = at
+    if mesh[upstream + ASKED] & INPUTS:
+        mesh[upstream + ASKED] |= PLANNED
+        look_again(shape, state, upstream, at)

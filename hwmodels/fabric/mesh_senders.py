@@ -6,7 +6,7 @@ message enters is known as soon as the one before it has left.
 
 from __future__ import annotations
 
-from hwmodels.fabric.mesh_ports import compete, place_of
+from hwmodels.fabric.mesh_ports import compete, instant, place_of
 from hwmodels.fabric.mesh_tables import (
     CYCLE_BITS,
     EARLIEST,
@@ -18,10 +18,10 @@ from hwmodels.fabric.mesh_tables import (
     INDEX,
     INJECT,
     INPUT,
-    INPUTS,
     LEFT,
     LINK,
     MESSAGE_BIT,
+    NO_INPUT,
     PAST,
     PORT,
     REST,
@@ -33,7 +33,6 @@ from hwmodels.fabric.mesh_tables import (
     WHEN,
     WORK,
 )
-from hwmodels.fabric.mesh_wheel import wake
 
 
 def enter(shape, state, traffic, sender):  # type: ignore[no-untyped-def]
@@ -90,8 +89,9 @@ def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_p
         if senders[row + HEAD] < 0:
             senders[row + HEAD] = slot
             at, router = enter(shape, state, traffic, s), senders[row + ROUTER] & INDEX
-            mine, flit = senders[row + INPUT] & INPUTS, messages[message + FLIT]
-            wake(shape, state, router, compete(shape, state.mesh, router, mine, flit, at))
+            mine, flit = senders[row + INPUT] & NO_INPUT, messages[message + FLIT]
+            port = senders[row + PORT] & INDEX
+            compete(shape, state, router, mine, port, flit, instant(shape, at))
         else:
             messages[(senders[row + TAIL] << 3) + FOLLOWING] = slot
         senders[row + TAIL] = slot
@@ -107,14 +107,15 @@ def follow(shape, state, traffic, router, mine, port, now):  # type: ignore[no-u
     mesh = state.mesh
     left, sender = mesh[port + LEFT], (mesh[port + LINK] >> CYCLE_BITS) & INDEX
     mesh[port + LEFT] = left + 1
-    mesh[place_of(shape, port, left) + WHEN] = now
+    mesh[place_of(shape, port, left) + WHEN] = now * shape.clock_ps
     row = sender << 3
     message = (traffic.senders[row + HEAD] << 3) & INDEX
     slot = traffic.messages[message + FOLLOWING]
     traffic.senders[row + HEAD] = slot
     if slot >= 0:
-        at, flit = enter(shape, state, traffic, sender), traffic.messages[(slot << 3) + FLIT]
-        compete(shape, mesh, router, mine, flit, max(at, now + 1))
+        at = max(instant(shape, enter(shape, state, traffic, sender)), now + 1)
+        flit = traffic.messages[((slot << 3) & INDEX) + FLIT]
+        compete(shape, state, router, mine, port, flit, at)
     return traffic.messages[message + FLIT]
 
 

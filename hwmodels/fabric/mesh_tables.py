@@ -1,9 +1,10 @@
 """The tables of the mesh kernel: the mesh, and what is in it, as rows of numbers.
 
-What is used together stands together, in lists or in arrays: a block of numbers for each router,
-with a row for each of its ports, and rows of senders and of messages. A router is known by where
-its block begins in the table. A port is an input and an output, the neighbours (east, west, north,
-south) first and the local ports behind them; an input is named by the side it faces.
+What is used together stands together, in lists or in arrays: rows of ports, of senders and of
+messages. A router is known by where the rows of its ports begin. A port is an input and an output,
+the neighbours (east, west, north, south) first and the local ports behind them; an input is named
+by the side it faces. Times in the mesh are counted in instants: the edges of its clock, or every
+picosecond where it has none.
 """
 
 from __future__ import annotations
@@ -14,40 +15,43 @@ from typing import Any, NamedTuple
 FAR = 1 << 62
 PAST = -FAR
 
-#: Bits of the number of an input or output.
-INPUT_BITS = 5
-INPUTS = (1 << INPUT_BITS) - 1
-#: Later than any time that is known of an output.
-NEVER = FAR >> INPUT_BITS
-
-#: The head of a router's block: the window in which it is looked at next, and its neighbours in the
-#: list of that window. For each link, and for all ejection ports, the mask of windows in which a
-#: packet arrives that wants it, and above that the mask of those in which several do: one alone, at
-#: a router that is not looked at, is passed on as it arrives. Then its place in the heap, or -1;
-#: and for each output, when it will grant, as far as this is known: time << ``INPUT_BITS`` |
-#: output, so that the least of these says what comes first. Rows of ports follow.
-WINDOW, NEXT, BEFORE, EXPECTED, POSITION, DUE = 0, 1, 2, 3, 8, 16
-
 #: Numbers that stand in one line of a cache.
 LINE = 8
 
-#: A row of a port. Of its input: when the head may compete (``FAR``: there is none), and packets
-#: that left it. Of its output: when it may grant again, as far as this is known; latency and cycle
-#: of its link; packets granted; credits that came home, and at how many packets these must be
-#: counted anew, since more than ever may then be in the FIFO behind it or on their way. ``WANTS``
-#: is the mask of inputs whose head wants the output, with the pointer of round robin above it, and
-#: whether the output behind the input waits for a place. Then the places of the input's FIFO.
-READY, LEFT, FREE, LINK, GRANTED, RETURNED, SURE, WANTS, FIFO = range(9)
-MASK_BITS, POINTER_BITS = 32, 8
-MASK, POINTER = (1 << MASK_BITS) - 1, (1 << POINTER_BITS) - 1
-AWAITED = 1 << MASK_BITS + POINTER_BITS
+#: A row of a port. Of its input: packets that left it. Of its output: from which instant on its
+#: link is free and it has a credit, as far as this is known (``FAR``: it waits for a place);
+#: latency and cycle of its link; packets granted; and who asks for it. Where the port is and which
+#: one it faces; then what follows its input, and its output, on the wheel; and the places of the
+#: input's FIFO.
+LEFT, FREE, LINK, GRANTED, ASKED, PEER, AFTER_INPUT, AFTER_OUTPUT, FIFO = range(9)
 
-#: ``LINK`` is the latency above these bits, and the cycle in them. An ejection port has no latency:
-#: there it is the number of the core, as a sender and as a receiver.
+#: The place of a row in the table, of so many bits, and the number of an input or output.
+ROW_BITS, INPUT_BITS = 28, 5
+ROW = (1 << ROW_BITS) - 1
+#: No input: see the wheel. Of those that are one, the mask.
+NO_INPUT = (1 << INPUT_BITS) - 1
+INPUTS = (1 << NO_INPUT) - 1
+
+#: ``LINK``: latency << ``CYCLE_BITS`` | cycle, in instants. An ejection port has no latency: there
+#: it is the number of the core, as a sender and as a receiver.
 CYCLE_BITS = 31
 CYCLE = (1 << CYCLE_BITS) - 1
 
-#: A place of a FIFO: when its packet is there, or when it left; and the flit, or 0.
+#: ``ASKED``: the mask of inputs whose head competes for the output; the pointer of round robin;
+#: whether the output is on the wheel; whether the output behind the *input* waits for a place; and
+#: above, how many packets were ever on their way behind the output or in the FIFO there.
+POINTER_BIT, POINTER_BITS = 32, 6
+POINTER = (1 << POINTER_BITS) - 1
+PLANNED = 1 << POINTER_BIT + POINTER_BITS
+AWAITED = PLANNED << 1
+MOST_BIT = POINTER_BIT + POINTER_BITS + 2
+MOST, DEEPEST = 1 << MOST_BIT, 1 << 20
+
+#: ``PEER``: router << ``PEER_BITS`` | number of the port << ``ROW_BITS`` | row that it faces.
+PEER_BITS = ROW_BITS + INPUT_BITS
+
+#: A place of a FIFO: from which instant on its packet is there, or its credit home; and the flit,
+#: or 0. Of an injection port: when the message left, in ps.
 WHEN, WHAT = range(2)
 
 #: A row of a sender: the first and the last message it still has (-1: none), when its last one
@@ -69,20 +73,20 @@ HOPS = 4095
 WEST_BIT, COLUMN_BIT, SOUTH_BIT, PORT_BIT, MESSAGE_BIT = 12, 13, 25, 26, 32
 PORTS = (1 << MESSAGE_BIT - PORT_BIT) - 1
 
-#: Windows ahead of which arrivals are listed, and in which routers are looked at, in words of as
-#: many bits; those of routers are marked in a word for each, and these words in one.
-WORD_BITS = 5
-WINDOWS = 1 << WORD_BITS
-ROUTER_WINDOWS = WINDOWS * WINDOWS
-#: The numbers of the wheel: the window at hand; the mask of windows with arrivals; the mask of
-#: words with routers; routers in the heap; then arrivals of each window; those words; and the first
-#: router of each window, or -1.
-NOW, ARRIVING, ACTING, SIZE, ARRIVALS = 0, 1, 2, 3, 8
-WORDS = ARRIVALS + WINDOWS
-ROUTERS = WORDS + WINDOWS
+#: An entry of the wheel: input << ``INPUT_BIT`` | where its next entry is << ``ROW_BITS`` | row of
+#: an output. The head of the input competes for the output from then on; or there is no input, and
+#: the output may grant again.
+INPUT_BIT = 2 * ROW_BITS
 
-#: A row of an arrival: router << ``INPUT_BITS`` | input, time, flit, and the output it wants.
-WHERE, AT, FLIT_THERE, WANTED = range(4)
+#: The wheel has a list of entries for each of the next instants. Which ones have any is marked in
+#: words of so many bits, which words are not 0 in further ones, and which of these in a last one.
+WORD_BITS = 5
+WORD = 1 << WORD_BITS
+MOST_INSTANTS = WORD**3
+#: The numbers of the wheel: the first instant not yet over; entries of the heap; those words, from
+#: the last one down; then the first entry of each list, or -1.
+NOW, SIZE, LAST_WORD, MIDDLE_WORDS, WORDS = 0, 1, 2, 8, 8 + WORD
+LISTS = WORDS + WORD * WORD
 
 #: A number known to be no less than 0 needs no test for an index from the end: see ``& INDEX``.
 INDEX = (1 << 32) - 1
@@ -91,40 +95,37 @@ INDEX = (1 << 32) - 1
 class Shape(NamedTuple):
     """What never changes. A ``room`` is the power of two that a depth takes in memory.
 
-    A block has its first port at ``ports``, and a ``row`` for each; ``across`` leads by direction
-    from a router to its neighbour. ``window`` is the binary logarithm of the length of a window in
-    ps, in which there are at most ``arrivals``; there are ``routers``.
+    A row of a port has so many numbers. An instant is ``clock_ps`` long, and the wheel reaches
+    over ``instants``. A ``credit`` is home after so many of them.
     """
 
-    inputs: int
-    ports: int
     row: int
-    across: Any
-    routers: int
-    window: int
-    arrivals: int
+    clock_ps: int
+    instants: int
     link_depth: int
     link_room: int
     port_depth: int
     port_room: int
+    credit: int
     credit_ps: int
 
 
 class State(NamedTuple):
     """What changes in the mesh.
 
-    ``mesh`` are the blocks of all routers. Over receivers: when services began (``served_ps``) and
-    the last one ends (``done_ps``). Then the ``wheel``; lists of arrivals, window by window; and
-    the heap of routers that are looked at later than the wheel reaches.
+    ``mesh`` are the rows of all ports, router by router. Over receivers: from which instants on
+    their credits are ``home``, and when the last service ends (``done_ps``). Then the ``wheel``;
+    the outputs that may grant at the instant at hand; and the heap of what is farther away than
+    the wheel reaches.
     """
 
     mesh: Any
-    served_ps: Any
+    home: Any
     done_ps: Any
     wheel: Any
-    arriving: Any
-    heap_ps: Any
-    heap_router: Any
+    granting: Any
+    heap_at: Any
+    heap_entry: Any
 
 
 class Traffic(NamedTuple):

@@ -45,7 +45,7 @@ class SimPyEngine:
         self._host_port = mesh.ports - 1
         self._port = ports_of(position, self._host_port)
         self._period_ps = period_ps
-        self._settle_ps = mesh.settle_ps
+        self._times = mesh
         self.env = simpy.Environment()
         self.mesh = Mesh(self.env, mesh, self._deliver)
         n_cores = len(position)
@@ -69,7 +69,7 @@ class SimPyEngine:
             return self._run_period(messages, now_ps, sweep_ps, idle_end_ps)
         if not len(messages):
             return Carried(NO_PACKETS, None, idle_end_ps)
-        start_ps = self.mesh.now_ps + self._settle_ps
+        start_ps = self._times.edge_ps(self.mesh.now_ps + self._times.settle_ps)
         self._skipped_ps = start_ps - now_ps
         self._rows = []
         self._send(messages, start_ps, sweep_ps)

@@ -36,7 +36,7 @@ def traffic(side: int, load: float, packets: int, seed: int = 0):
     mesh = MeshTimes(
         columns=side, rows=side, ports=2, row_latency_ps=CYCLE_PS, column_latency_ps=CYCLE_PS,
         row_cycle_ps=CYCLE_PS, column_cycle_ps=CYCLE_PS, link_depth=4, port_depth=4,
-        credit_ps=CYCLE_PS,
+        credit_ps=CYCLE_PS, clock_ps=CYCLE_PS,
     )  # fmt: skip
     return position, mesh, messages, sweep_ps
 

@@ -5,7 +5,7 @@ Used by the tests (some cases) and by ``python -m tests.differential`` (many).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,8 @@ def random_case(seed: int) -> Case:
     if period is not None:
         idle = np.zeros(cores, dtype=np.int64)
         steps += [(no_messages(k), idle) for k in range(len(steps) + 1, len(steps) + 30)]
+    # Half of the meshes have a clock, of which their times are no multiples.
+    mesh = replace(mesh, clock_ps=pick(1, 1, 1, 2, 3, 7 * scale))
     return Case(mesh, position, host, period, tuple(steps))
 
 

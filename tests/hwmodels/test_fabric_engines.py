@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from hwmodels.errors import ModelError
+from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.multicore import EVENT_ENGINES
@@ -37,6 +40,26 @@ def test_random_cases_are_hard_enough():
             held += carried.transit is not None
             blocked += bool(np.any(flying["inject_ps"] < 0))
     assert min(full, waited, held, blocked) >= 5
+
+
+@given(seed=st.integers(0, 2**32 - 1), late=st.integers(0, 50))
+@settings(max_examples=40, deadline=None)
+def test_alone_a_packet_takes_as_long_in_closed_form(seed, late):
+    case = random_case(seed)
+    many = next((messages for messages, _ in case.steps if len(messages)), None)
+    assume(many is not None)
+    one = replace(many, **{name: getattr(many, name)[:1] for name in vars(many) if name != "step"})
+    sweep_ps = np.zeros(len(case.position), dtype=np.int64)
+    closed = ClosedForm(case.mesh, True, None).step(one, late, sweep_ps)
+    event = BatchedEngine(case.position, case.host, case.mesh, None).step(one, late, sweep_ps)
+    assert np.array_equal(closed.packets, event.packets)
+    assert closed.end_ps == event.end_ps
+
+
+def test_a_fifo_beyond_the_tables_is_refused_in_one_line():
+    times = MeshTimes(2, 1, 2, 1, 1, 1, 1, 1, port_depth=1 << 21)
+    with pytest.raises(ModelError, match="FIFO of 2097152 packets.*fidelity=reference"):
+        BatchedEngine(np.zeros((1, 2), dtype=np.int16), (0, 0), times, None)
 
 
 def test_a_mesh_beyond_the_tables_is_refused_in_one_line():

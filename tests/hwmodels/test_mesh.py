@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -182,6 +183,30 @@ def test_a_router_serves_its_inputs_in_turn():
     by_time = sorted(packets, key=lambda p: p.arrive_ps)
     sides = ["west" if p.tag < 5 else "east" for p in by_time]
     assert sides == ["east", "west"] * 5 or sides == ["west", "east"] * 5
+
+
+def test_with_a_clock_a_router_waits_for_its_edges():
+    times = replace(LOIHI, row_latency_ps=12, row_cycle_ps=4, clock_ps=10)
+    _, packets = send(times, [(3, 0, 0, 0, 2, 0, 0), (3, 0, 0, 1, 2, 0, 0), (11, 0, 0, 2, 2, 0, 0)])
+    # Granted at 10, 20 (all links are free again by then) and 30; there after 12 more, and so on.
+    assert [p.inject_ps for p in packets] == [3, 3, 11]
+    assert [p.arrive_ps for p in packets] == [50, 60, 70]
+
+
+@given(runs(), st.integers(2, 30))
+@settings(max_examples=100, deadline=None)
+def test_with_a_clock_every_packet_arrives_at_an_edge_and_none_is_too_fast(run, clock):
+    times, traffic, service = run
+    times = replace(times, clock_ps=clock)
+    _, packets = send(times, traffic, service)
+    for packet, row in zip(packets, traffic, strict=True):
+        assert packet.arrive_ps % clock == 0
+        hops = abs(row[4] - row[1]), abs(row[5] - row[2])
+        latencies = times.edge_ps(times.row_latency_ps), times.edge_ps(times.column_latency_ps)
+        least = times.edge_ps(packet.inject_ps) + np.dot(hops, latencies)
+        assert packet.arrive_ps >= least
+        if len(traffic) == 1:
+            assert packet.arrive_ps == least
 
 
 def test_links_count_what_crossed_them():

@@ -68,6 +68,9 @@ class LoihiSpec(Spec):
     link_buffer_packets: int = quantity("packets", "FIFO behind a link", least=1)
     core_buffer_packets: int = quantity("packets", "FIFO in front of a core", least=1)
     credit_ns: float = quantity("ns", "Until a freed FIFO place is usable", least=RESOLUTION_NS)
+    router_clock_ns: float = quantity(
+        "ns", "Routers grant at its edges; 0: whenever they can, without a clock", least=0
+    )
 
     visit_ns: float = quantity("ns", "Visit of a compartment in the sweep")
     update_ns: float = quantity("ns", "Extra when it has input, bias or state")

@@ -64,6 +64,7 @@ class LoihiTransport(MulticoreTransport):
                 chip_columns=spec.columns,
                 chip_rows=spec.rows,
                 bridge_ps=picoseconds(spec.chip_hop_ns),
+                clock_ps=max(picoseconds(spec.router_clock_ns), 1),
             ),
             CoreTimes(
                 visit_ps=picoseconds(spec.visit_ns),

@@ -58,6 +58,9 @@ class TrueNorthSpec(Spec):
     link_buffer_packets: int = quantity("packets", "FIFO of each router port", least=1)
     core_buffer_packets: int = quantity("packets", "FIFO in front of a scheduler", least=1)
     credit_ns: float = quantity("ns", "Until a freed FIFO place is usable", least=RESOLUTION_NS)
+    router_clock_ns: float = quantity(
+        "ns", "Routers grant at its edges; 0: whenever they can, without a clock", least=0
+    )
     host_column: int = quantity("", "Column of the router where the spikes of sources enter")
     host_row: int = quantity("", "Its row")
 

@@ -65,6 +65,7 @@ class Fabric:
             chip_columns=spec.columns,
             chip_rows=spec.rows,
             bridge_ps=picoseconds(spec.chip_hop_ns),
+            clock_ps=max(picoseconds(spec.router_clock_ns), 1),
         )
         self._mesh = mesh
         host = (spec.host_column, spec.host_row)
