@@ -92,18 +92,20 @@ class SummedInput:
         self._indptr = np.cumsum(length)
         synapses = int(self._indptr[-1])
         self._word, total = np.empty(synapses, np.uint32), np.zeros(inputs.slots, np.int64)
-        self._latest, self._wait = 1, np.zeros(inputs.slots, dtype=np.int64)
+        self._earliest, self._latest = _LATEST, 1
+        self._wait = np.zeros(inputs.slots, dtype=np.int64)
         for kind in (np.int32, np.int64):
             self._weight = np.empty(synapses, dtype=kind)
             filled, total[:] = self._indptr[:-1].copy(), 0
             for k in acting:
                 projection, first = network.projections[k], inputs.first[k]
-                latest = compiled(pack)(
+                earliest, latest = compiled(pack)(
                     projection.indptr, projection.target, projection.weight,
                     delays_of.projections[k].delay_ms, inputs.gain[k], network.timestep_ms,
                     inputs.wait[k], first, filled[offsets[projection.pre] :], self._word,
                     self._weight, total,
                 )  # fmt: skip
+                self._earliest = min(self._earliest, earliest)
                 self._latest = max(self._latest, latest)
                 self._wait[first : first + len(inputs.gain[k])] = inputs.wait[k]
             self._bound = int(total.max(initial=0)) * self._most_at_once
@@ -126,8 +128,7 @@ class SummedInput:
         if not self._inputs.slots:
             return
         self.emitted(step, np.array([0, len(fired)]), fired)
-        mask = len(self._ring) - 1
-        compiled(deliver)(fired, self._indptr, self._word, self._weight, self._ring, step, mask)
+        compiled(deliver)(fired, *self.tables, step)
 
     @property
     def slots(self) -> int:
@@ -135,9 +136,22 @@ class SummedInput:
         return self._inputs.slots
 
     @property
-    def tables(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-        """Ring, and rows by source cell: where they begin, packed synapses, weights."""
-        return self._ring, self._indptr, self._word, self._weight
+    def tables(self) -> tuple[NDArray, NDArray, NDArray, NDArray, int]:
+        """Ring, rows by source cell (begins, packed synapses, weights) and ``after``.
+
+        ``after`` is the delay of all synapses, or 0 where they have different ones.
+        """
+        after = self._latest if self._earliest == self._latest else 0
+        return self._ring, self._indptr, self._word, self._weight, after
+
+    @property
+    def most(self) -> int:
+        """What no input of a step exceeds, as long as all spikes are in time.
+
+        A synapse whose delay has changed can add what it sent before to what it sends now.
+        """
+        delays = {id(network) for *_, network in self._recent} | {id(self._network)}
+        return self._bound * len(delays)
 
     def emitted(self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64]) -> None:
         """Remember spikes of some steps, whose synapses someone else has added to the ring.
@@ -205,16 +219,18 @@ class SummedInput:
 def pack(  # type: ignore[no-untyped-def]
     indptr, target, weight, delay_ms, gain, timestep_ms, wait, first, filled, word, weights, total
 ):
-    """Append the synapses of a projection to the rows of their source cells; returns the latest.
+    """Append the synapses of a projection to the rows of their source cells.
+
+    Returns after how many steps the earliest and the latest act.
 
     Delays and weights are rounded as :func:`hwmodels.network.to_delay_steps` and ``np.rint`` do.
     """
-    latest = 1
+    earliest, latest = _LATEST, 1
     for cell in range(len(indptr) - 1):
         place = filled[cell]
         for k in range(indptr[cell], indptr[cell + 1]):
             steps = max(int(np.rint(delay_ms[k] / timestep_ms)), 1) + wait
-            latest = max(latest, steps)
+            earliest, latest = min(earliest, steps), max(latest, steps)
             value = int(np.rint(weight[k] * gain[target[k]]))
             slot = first + target[k]
             word[place] = slot << DELAY_BITS | steps
@@ -222,16 +238,23 @@ def pack(  # type: ignore[no-untyped-def]
             total[slot] += abs(value)
             place += 1
         filled[cell] = place
-    return latest
+    return earliest, latest
 
 
-def deliver(fired, indptr, word, weight, ring, step, mask):  # type: ignore[no-untyped-def]
-    """Add all synapses of some cells to the ring."""
+def deliver(fired, ring, indptr, word, weight, after, step):  # type: ignore[no-untyped-def]
+    """Add all synapses of some cells to the ring; see :attr:`SummedInput.tables`."""
+    mask = len(ring) - 1
+    row = ring[(step + after) & mask]
     for cell in fired:
-        for k in range(np.uint64(indptr[cell]), np.uint64(indptr[cell + 1])):
-            packed = word[k]
-            row = np.uint64((step + (packed & _LATEST)) & mask)
-            ring[row, np.uint64(packed >> DELAY_BITS)] += weight[k]
+        begin, end = np.uint64(indptr[cell]), np.uint64(indptr[cell + 1])
+        if after:
+            for k in range(begin, end):
+                row[np.uint64(word[k] >> DELAY_BITS)] += weight[k]
+        else:
+            for k in range(begin, end):
+                packed = word[k]
+                acts = np.uint64((step + (packed & _LATEST)) & mask)
+                ring[acts, np.uint64(packed >> DELAY_BITS)] += weight[k]
 
 
 def again(fired, indptr, word, weight, wait, ring, sent, now, mask, sign):  # type: ignore[no-untyped-def]

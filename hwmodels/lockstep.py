@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
+from itertools import pairwise
 from typing import cast
 
 import numpy as np
@@ -153,13 +154,15 @@ class LockstepRun:
         if every is not None:
             every(first, starts, fired, active)
         else:
-            for k, row in enumerate(active):
-                self._transport.step(first + k, fired[starts[k] : starts[k + 1]], row)
+            for k, (begin, end) in enumerate(pairwise(starts)):
+                self._transport.step(
+                    first + k, fired[begin:end], None if active is None else active[k]
+                )
         fired = fired[: starts[-1]].copy()
         self._sums.emitted(first, starts, fired)
-        steps = np.arange(first, first + len(active))
+        steps = np.arange(first, first + len(starts) - 1)
         self._recorder.spikes_of_steps(np.repeat(steps, np.diff(starts)), fired)
-        self._step = first + len(active) - 1
+        self._step = first + len(steps) - 1
         return True
 
     def _make_sums(self) -> SummedInput | None:

@@ -129,7 +129,7 @@ class SummingNeurons(Neurons, Protocol):
     def steps_summed(
         self, first: int, given_start: NDArray[np.int64], given: NDArray[np.int64],
         sums: SummedInput, fired: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:  # fmt: skip
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None] | None:  # fmt: skip
         """Several steps at once, in which every spike acts in time and no state is asked for.
 
         Parameters
@@ -146,8 +146,9 @@ class SummingNeurons(Neurons, Protocol):
         Returns
         -------
         int64, shape (done + 1,), and bool, shape (done, cells), or None
-            Where each step's cells begin in ``fired``, and which cells were active, for as many
-            steps as there was room for; None when steps must be taken one by one now.
+            Where each step's cells begin in ``fired``, and which cells were active (None means
+            all), for as many steps as there was room for; None when steps must be taken one by one
+            now.
         """
         ...
 

@@ -78,7 +78,7 @@ class ReplayedNeurons:
     def steps_summed(
         self, first: int, given_start: NDArray[np.int64], given: NDArray[np.int64],
         sums: SummedInput, fired: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:  # fmt: skip
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:  # fmt: skip
         """See :class:`hwmodels.chip.SummingNeurons`."""
         steps = np.arange(first, first + len(given_start))
         own = np.searchsorted(self._steps, steps)
@@ -90,15 +90,14 @@ class ReplayedNeurons:
         ))  # fmt: skip
         cells = np.concatenate((self._cells[own[0] : own[-1]], given[: given_start[done]]))
         fired[: len(cells)] = _sorted(step, cells)[1]
-        known: NDArray = np.empty((0, self._n_cells), dtype=np.uint8)
-        if self._activity is not None:
-            packed = self._activity[first : first + done]
-            known = np.unpackbits(packed, axis=1, count=self._n_cells)
-        active = known.view(bool)
-        if len(known) < done:
-            unknown = np.ones((done - len(known), self._n_cells), dtype=bool)
-            active = np.concatenate((active, unknown))
         self._now = first + done - 1
+        if self._activity is None or first >= len(self._activity):
+            return starts, None
+        packed = self._activity[first : first + done]
+        active = np.unpackbits(packed, axis=1, count=self._n_cells).view(bool)
+        if len(active) < done:
+            unknown = np.ones((done - len(active), self._n_cells), dtype=bool)
+            active = np.concatenate((active, unknown))
         return starts, active
 
     def active(self) -> NDArray[np.bool_] | None:
@@ -170,12 +169,14 @@ class RecordingNeurons:
     def steps_summed(
         self, first: int, given_start: NDArray[np.int64], given: NDArray[np.int64],
         sums: SummedInput, fired: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:  # fmt: skip
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None] | None:  # fmt: skip
         """See :class:`hwmodels.chip.SummingNeurons`."""
         neurons = cast(SummingNeurons, self._neurons)
         done = neurons.steps_summed(first, given_start, given, sums, fired)
         if done is not None:
-            self._rows += list(np.packbits(done[1], axis=1))
+            starts, active = done
+            every = [None] * (len(starts) - 1)
+            self._rows += every if active is None else list(np.packbits(active, axis=1))
         return done
 
     def active(self) -> NDArray[np.bool_] | None:
@@ -187,7 +188,10 @@ class RecordingNeurons:
     @property
     def activity(self) -> NDArray[np.uint8] | None:
         """For :attr:`Recorded.active`."""
-        given = [row for row in self._rows[1:] if row is not None]
-        if not given or len(given) < len(self._rows) - 1:
+        given = [row for row in self._rows if row is not None]
+        if not given:
             return None
-        return np.stack([np.zeros_like(given[0]), *given])
+        every = np.full_like(given[0], 255)
+        return np.stack(
+            [np.zeros_like(every), *(every if row is None else row for row in self._rows[1:])]
+        )

@@ -181,7 +181,6 @@ class MulticoreTransport:
         core = placement.core_of[self._cells]
         self._first = np.searchsorted(core, np.arange(placement.n_cores + 1))
         self._visits = np.concatenate(([0], np.cumsum(self._units)))
-        self._all_active = np.ones((1, len(order)), dtype=bool)
         self._routes = self._make_routes()
 
     def step(
@@ -191,8 +190,8 @@ class MulticoreTransport:
         if step == 0 and not len(fired):
             self.step_ps.append(0)  # time 0 is the initial state: nothing is computed
             return None
-        active = self._all_active if active is None else active[None]
-        return self._carry(step, np.array([0, len(fired)]), fired, active)
+        rows = _all_active(1) if active is None else active[None]
+        return self._carry(step, np.array([0, len(fired)]), fired, rows)
 
     def _carry(
         self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64],
@@ -255,7 +254,7 @@ class MulticoreTransport:
 
     def steps(
         self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64],
-        active: NDArray[np.bool_],
+        active: NDArray[np.bool_] | None,
     ) -> None:  # fmt: skip
         """Several steps under a barrier at once.
 
@@ -265,29 +264,34 @@ class MulticoreTransport:
             The first step, not 0.
         starts, fired : int64, shapes (steps + 1,) and (n,)
             Cells that spike in each step.
-        active : bool, shape (steps, cells)
+        active : bool, shape (steps, cells), or None
+            None means all.
         """
+        rows = _all_active(len(starts) - 1) if active is None else active
         if self.fidelity != "free" or self._keep_packets:
             indptr = self.placement.axons.indptr
             made = np.concatenate(([0], np.cumsum(np.diff(indptr)[fired[: starts[-1]]])))[starts]
             k = 0
-            while k < len(active):
+            while k < len(rows):
                 end = int(np.searchsorted(made, made[k] + _AT_ONCE, "right")) - 1
-                end = max(k + 1, min(end, len(active)))
-                self._carry(first + k, starts[k : end + 1], fired, active[k:end])
+                end = max(k + 1, min(end, len(rows)))
+                self._carry(first + k, starts[k : end + 1], fired, rows[k:end])
                 k = end
             return
         # Nothing takes time, and no packet is kept.
         spikes = np.bincount(fired[: starts[-1]], minlength=len(self._spikes))
         self._spikes += spikes
         self._uncounted += spikes
-        self._done.visits += len(active) * int(self._visits[-1])
-        if self._unit:
+        visits = len(rows) * int(self._visits[-1])
+        self._done.visits += visits
+        if active is None:
+            self._done.updates += visits
+        elif self._unit:
             cells = slice(self._cells[0], self._cells[-1] + 1)
             self._done.updates += int(np.count_nonzero(active[:, cells])) * self._unit
         else:
             self._done.updates += int(active.sum(axis=0)[self._cells] @ self._units)
-        self.step_ps += [0] * len(active)
+        self.step_ps += [0] * len(rows)
 
     def late(
         self, sent: int, due: NDArray[np.int64], late_steps: NDArray[np.int64]
@@ -375,3 +379,8 @@ class MulticoreTransport:
             self._engine.count(begin, end, packets[some])
             self._uncounted[:] = 0
         return self._engine.links()
+
+
+def _all_active(steps: int) -> NDArray[np.bool_]:
+    """For :func:`hwmodels.fabric.sweep.sweep`."""
+    return np.empty((steps, 0), dtype=bool)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 
-def count(active, cells, units, unit, begin, end):  # type: ignore[no-untyped-def]
+def count(active, cells, units, unit, visits, begin, end):  # type: ignore[no-untyped-def]
     """Updated circuits of the places from ``begin`` up to ``end``; all have ``unit``, if not 0."""
+    if not len(active):
+        return visits[end] - visits[begin]
     if unit:  # these places then hold neighbouring cells
         n = 0
         for cell in active[cells[0] + begin : cells[0] + end]:
@@ -32,7 +34,8 @@ def sweep(  # type: ignore[no-untyped-def]
     ----------
     starts, fired : int64, shapes (steps + 1,) and (n,)
         Cells that spike in each step; one that stands twice has both spikes behind it.
-    active : bool, shape (steps, cells)
+    active : bool, shape (steps, cells) or (steps, 0)
+        Without columns where all cells are active.
     place : int64, shape (cells,)
         Position of each cell in the order of all sweeps; -1 off-chip.
     cells, units : int64, shape (places,)
@@ -82,7 +85,7 @@ def sweep(  # type: ignore[no-untyped-def]
                 while through < waiting and spiking[through] <= here:
                     through += 1
                     behind += 1
-                updated += count(row, cells, units, unit, at, here + 1)
+                updated += count(row, cells, units, unit, visits, at, here + 1)
                 at = here + 1
                 sent = (visits[at] - visits[begin]) * visit_ps
                 sent += updated * update_ps + behind * spike_ps
@@ -92,7 +95,7 @@ def sweep(  # type: ignore[no-untyped-def]
                     axon[n], sent_ps[n] = a, sent + waited
                     n += 1
                 j += 1
-            updated += count(row, cells, units, unit, at, end)
+            updated += count(row, cells, units, unit, visits, at, end)
             updates += updated
             sweep_ps[k, core] = (
                 (visits[end] - visits[begin]) * visit_ps

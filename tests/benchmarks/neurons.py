@@ -11,7 +11,8 @@ import numpy as np
 
 from cosim.engines.hardware import HardwareEngine
 from cosim.workload import load_workload
-from hwmodels.chips.loihi.kernel import BLOCK, PARTS, Cells, Registers, Room, many
+from hwmodels.chips.loihi.block import Registers
+from hwmodels.chips.loihi.kernel import BLOCK, BOUNDS, PARTS, Cells, Room, many
 from hwmodels.compiling import aligned, compiled
 from hwmodels.delivery import Inputs, SummedInput
 from hwmodels.network import Network, Population, Projection
@@ -54,16 +55,17 @@ def update(section: Section, neurons: int, alike: bool) -> None:
     populations = np.array([[0, neurons, 0, -1, not alike]])
     room = Room(
         aligned(BLOCK, np.int32), aligned(BLOCK, np.int32), aligned(BLOCK, bool),
-        np.zeros((-(-neurons // BLOCK), 4), np.int64),
+        np.zeros((-(-neurons // BLOCK), BOUNDS), np.int64),
     )  # fmt: skip
-    noise = rng.integers(-20_000, 20_000, (16, neurons)).astype(np.int32)
+    most = 20_000
+    noise = rng.integers(-most, most, (16, neurons)).astype(np.int32)
     ring, move = aligned(noise.shape, np.int32), compiled(many, *PARTS, allocates=False)
     no_synapses = np.zeros(neurons + 1, np.int64), np.zeros(0, np.uint32), np.zeros(0, np.int32)
 
     def work() -> None:
         for _ in range(windows):
             done = move(
-                0, steps, ring, *no_synapses, starts, given, drive, cells, populations,
+                0, steps, ring, *no_synapses, 0, most, starts, given, drive, cells, populations,
                 Registers(21, 23, 12, -(2**23) + 1, 2**23 - 1), room, active, own, fired,
                 starts.copy(), counts,
             )  # fmt: skip

@@ -123,11 +123,19 @@ def spikes_only(net: Network, kind, effects: str, packets: str, changes=()):
 
 @pytest.mark.parametrize("effects", ["all", "weight_precision+arithmetic"])
 @pytest.mark.parametrize("packets", ["kept", "counted"])
-@given(seed=st.integers(0, 2**31), until=st.integers(1, 140))
+@given(
+    seed=st.integers(0, 2**31), until=st.integers(1, 140), driven=st.booleans(), alike=st.booleans()
+)  # fmt: skip
 @settings(max_examples=8, deadline=None)
-def test_many_steps_at_once_are_the_steps_one_by_one(effects, packets, seed, until):
+def test_many_steps_at_once_are_the_steps_one_by_one(effects, packets, seed, until, driven, alike):
     rng = np.random.default_rng(seed)
     net = random_network(rng)
+    if not driven:
+        net.populations[0].parameters["i_offset"][::3] = 0.0  # not all cells are always active
+    if alike:
+        net = replace(net, projections=tuple(
+            replace(p, delay_ms=np.full_like(p.delay_ms, 1.5)) for p in net.projections
+        ))  # fmt: skip
     changed = replace(
         net,
         projections=tuple(replace(p, weight=p.weight * 0.7) for p in net.projections),

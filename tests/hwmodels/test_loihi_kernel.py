@@ -8,7 +8,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hwmodels.chips.loihi import Compartments, CoreSettings, Loihi, kernel, update_compartments
+from hwmodels.chips.loihi import (
+    Compartments,
+    CoreSettings,
+    Loihi,
+    block,
+    kernel,
+    update_compartments,
+)
 from hwmodels.chips.loihi.arithmetic import update_currents
 from hwmodels.compiling import compiled
 
@@ -32,11 +39,11 @@ def random_compartments(rng, size: int, varies: bool, reach: int, one: int) -> C
     seed=st.integers(0, 2**31), size=st.sampled_from([1, 17, kernel.BLOCK, kernel.BLOCK + 9]),
     joined=st.booleans(), varies=st.booleans(), decay_bits=st.sampled_from([12, 7, 15]),
     input_bits=st.integers(9, 28), state_bits=st.integers(12, 28), bits=st.integers(0, 28),
-    floor=st.sampled_from([None, 4]), wide=st.booleans(),
+    floor=st.sampled_from([None, 4]), wide=st.booleans(), known=st.booleans(), noted=st.booleans(),
 )  # fmt: skip
 @settings(max_examples=150, deadline=None)
 def test_a_kernel_is_the_arithmetic(
-    seed, size, joined, varies, decay_bits, input_bits, state_bits, bits, floor, wide
+    seed, size, joined, varies, decay_bits, input_bits, state_bits, bits, floor, wide, known, noted
 ):
     rng = np.random.default_rng(seed)
     spec = replace(
@@ -56,10 +63,10 @@ def test_a_kernel_is_the_arithmetic(
     )  # fmt: skip
     drive = np.concatenate([bias, np.zeros(size)]).astype(np.int32)
     populations = np.array([[0, size, 0, size if joined else -1, varies]])
-    registers = kernel.Registers(input_bits, state_bits, decay_bits, *limits.voltage_limits(spec))
+    registers = block.Registers(input_bits, state_bits, decay_bits, *limits.voltage_limits(spec))
     room = kernel.Room(
         np.zeros(kernel.BLOCK, np.int32), np.zeros(kernel.BLOCK, np.int32),
-        np.zeros(kernel.BLOCK, bool), np.zeros((2, 4), np.int64),
+        np.zeros(kernel.BLOCK, bool), np.zeros((2, kernel.BOUNDS), np.int64),
     )  # fmt: skip
     counts, fired, active = (
         np.zeros((2, 3), np.int64),
@@ -71,8 +78,9 @@ def test_a_kernel_is_the_arithmetic(
         q = rng.integers(-most, most + 1, slots) * rng.integers(0, 2, slots)
         row = q.astype(np.int64 if wide else np.int32)
         n = compiled(kernel.update_once, *kernel.PARTS, allocates=False)(
-            step, row, drive, cells, populations, registers, room, active, fired, counts
-        )
+            step, row, most if known else kernel.UNKNOWN, drive, cells, populations, registers,
+            room, active, noted, fired, counts,
+        )  # fmt: skip
         still = (soma.v == 0) & ((soma.u == 0) | (soma.decay_u == spec.one)) & (q[:size] == 0)
         pushed = bias
         if joined:
@@ -81,7 +89,7 @@ def test_a_kernel_is_the_arithmetic(
             pushed = bias + other.u
         spiking = update_compartments(soma, q[:size], pushed, spec, limits)
         assert np.array_equal(fired[:n], np.flatnonzero(spiking))
-        assert np.array_equal(active, ~(still & (pushed == 0)))
+        assert not noted or np.array_equal(active, ~(still & (pushed == 0)))
         assert not row[: slots if joined else size].any()
         assert np.array_equal(cells.v[:size], soma.v)
         assert np.array_equal(cells.u[:size], soma.u)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Arrivals, Translation
-from hwmodels.chips.loihi import kernel
+from hwmodels.chips.loihi import block, kernel
 from hwmodels.chips.loihi.arithmetic import (
     Compartments,
     noise_draws,
@@ -166,9 +166,9 @@ class LoihiNeurons:
         """See :class:`hwmodels.chip.SummingNeurons`."""
         network, spec, first = self._network, self._spec, 0
         if (
-            spec.state_bits > kernel.STATE_BITS_MAX
-            or spec.input_bits > kernel.INPUT_BITS_MAX
-            or spec.decay_bits > kernel.DECAY_BITS_MAX
+            spec.state_bits > block.STATE_BITS_MAX
+            or spec.input_bits > block.INPUT_BITS_MAX
+            or spec.decay_bits > block.DECAY_BITS_MAX
         ):
             return None
         self._slots: dict[tuple[int, str], slice] = {}
@@ -220,9 +220,9 @@ class LoihiNeurons:
             zeros=aligned(kernel.BLOCK, np.int32),
             moved=aligned(kernel.BLOCK, np.int32),
             spiking=aligned(kernel.BLOCK, bool),
-            most=np.zeros((blocks, 4), dtype=np.int64),
+            most=np.zeros((blocks, kernel.BOUNDS), dtype=np.int64),
         )
-        self._registers = kernel.Registers(
+        self._registers = block.Registers(
             spec.input_bits, spec.state_bits, spec.decay_bits, *self._settings.voltage_limits(spec)
         )
         self._fired = np.zeros(int(network.offsets[-1]), dtype=np.int64)
@@ -255,8 +255,8 @@ class LoihiNeurons:
                 ).astype(np.int32)
         counts = np.zeros((2 * len(self._groups), 3), dtype=np.int64)
         n = compiled(kernel.update_once, *kernel.PARTS, allocates=False)(
-            step, sums, drive, self._cells, self._populations, self._registers, self._room,
-            self._active, self._fired, counts,
+            step, sums, kernel.UNKNOWN, drive, self._cells, self._populations, self._registers,
+            self._room, self._active, True, self._fired, counts,
         )  # fmt: skip
         self._count(counts)
         return self._fired[:n].copy()
@@ -264,23 +264,26 @@ class LoihiNeurons:
     def steps_summed(
         self, first: int, given_start: NDArray[np.int64], given: NDArray[np.int64],
         sums: SummedInput, fired: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:  # fmt: skip
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None] | None:  # fmt: skip
         """See :class:`hwmodels.chip.SummingNeurons`."""
         if not self._groups or not self._currents.steady or self._settings.noise != "none":
             return None
-        steps = len(given_start) - 1
-        active = np.zeros((steps, int(self._network.offsets[-1])), dtype=bool)
+        steps, drive = len(given_start) - 1, self._drive()
+        # Where every compartment has a bias, all are active.
+        noted = not all(bias.all() for bias in self._bias.values())
+        rows, cells = steps if noted else 1, int(self._network.offsets[-1])
+        active = np.full((rows, cells), not noted)
         started = np.zeros(steps + 1, dtype=np.int64)
         counts = np.zeros((2 * len(self._groups), 3), dtype=np.int64)
         done = compiled(kernel.many, *kernel.PARTS, allocates=False)(
-            first, steps, *sums.tables, given_start, given, self._drive(), self._cells,
+            first, steps, *sums.tables, sums.most, given_start, given, drive, self._cells,
             self._populations, self._registers, self._room, active, self._fired, fired, started,
             counts,
         )  # fmt: skip
         self._count(counts)
         if done:
-            self._active = active[done - 1]
-        return started[: done + 1], active[:done]
+            self._active = active[done - 1 if noted else 0]
+        return started[: done + 1], active[:done] if noted else None
 
     def _varies(self, index: int) -> bool:
         """Whether registers differ among the cells of a population."""

@@ -92,14 +92,15 @@ class LoihiTransport(MulticoreTransport):
 
     def steps(
         self, first: int, starts: NDArray[np.int64], fired: NDArray[np.int64],
-        active: NDArray[np.bool_],
+        active: NDArray[np.bool_] | None,
     ) -> None:  # fmt: skip
         """Several steps at once; see :class:`hwmodels.fabric.multicore.MulticoreTransport`."""
         if self._counts:
             some = fired[starts[0] : starts[-1]]
-            at = np.repeat(np.arange(len(active)), np.diff(starts))
+            steps = len(starts) - 1
+            at = np.repeat(np.arange(steps), np.diff(starts))
             new = (np.diff(some, prepend=-1) != 0) | (np.diff(at, prepend=-1) != 0)
-            starts = np.concatenate(([0], np.cumsum(np.bincount(at[new], minlength=len(active)))))
+            starts = np.concatenate(([0], np.cumsum(np.bincount(at[new], minlength=steps))))
             fired = some[new]
         super().steps(first, starts, fired, active)
 
