@@ -48,7 +48,7 @@ from hwmodels.recorder import Recorder
 from hwmodels.result import Result
 
 #: Steps of cells that are computed together, and how many steps that may be.
-_AT_ONCE, _FEWEST, _MOST = 1 << 20, 8, 512
+_AT_ONCE, _FEWEST, _MOST = 1 << 22, 8, 2048
 _NO_CELLS = np.empty(0, dtype=np.int64)
 #: Some synapses of a projection (by its index), and the steps in which they act.
 _Waiting = tuple[int, NDArray[np.int64], NDArray[np.int64]]
