@@ -100,14 +100,20 @@ def currents(q, u, decay, moved, registers, counts):  # type: ignore[no-untyped-
     return most
 
 
-def currents_inside(q, u, decay, moved, registers, noted):  # type: ignore[no-untyped-def]
-    """The same where no register is left; sets ``moved`` if that is to be noted."""
+def currents_inside(q, u, decays, moved, registers, noted, alike):  # type: ignore[no-untyped-def]
+    """The same where no register is left; sets ``moved`` if that is to be noted.
+
+    Where compartments are alike, the first decay is that of all.
+    """
     bits, most = _word(registers.decay_bits), _word(0)
+    decay = decays[0]
     for i in range(len(u)):
+        if not alike:
+            decay = decays[i]
         before, taken = u[i], _word(q[i])
-        current = _word(decayed_inside(before, decay[i], bits) + taken)
+        current = _word(decayed_inside(before, decay, bits) + taken)
         if noted:
-            moved[i] = taken | lasting(before, decay[i], bits)
+            moved[i] = taken | lasting(before, decay, bits)
         most = max(most, abs(current))
         u[i] = current
         q[i] = 0
@@ -162,26 +168,32 @@ def compartments(  # type: ignore[no-untyped-def]
 
 
 def compartments_inside(  # type: ignore[no-untyped-def]
-    q, u, decay_u, drive, joined, moved, v, decay_v, threshold, free_from, step, registers, active,
-    spiking, noted,
+    q, u, decays_u, drive, joined, moved, v, decays_v, thresholds, free_from, step, registers,
+    active, spiking, noted, alike,
 ):  # fmt: skip
-    """The same where no register is left; sets ``active`` if that is to be noted."""
+    """The same where no register is left; sets ``active`` if that is to be noted.
+
+    Where compartments are alike, the first decays and threshold are those of all.
+    """
     bits, now, any_ = _word(registers.decay_bits), _word(step), False
     most_u, most_v = _word(0), _word(0)
+    decay_u, decay_v, threshold = decays_u[0], decays_v[0], thresholds[0]
     for i in range(len(u)):
+        if not alike:
+            decay_u, decay_v, threshold = decays_u[i], decays_v[i], thresholds[i]
         before, taken, voltage = u[i], _word(q[i]), v[i]
         pushed = _word(drive[i] + joined[i])
         if noted:
-            lasts = lasting(before, decay_u[i], bits)
+            lasts = lasting(before, decay_u, bits)
             active[i] = (taken | lasts | pushed | voltage | moved[i]) != 0
-        current = _word(decayed_inside(before, decay_u[i], bits) + taken)
+        current = _word(decayed_inside(before, decay_u, bits) + taken)
         most_u = max(most_u, abs(current))
         u[i] = current
         q[i] = 0
-        after = _word(decayed(voltage, decay_v[i], bits) + _word(current + pushed))
+        after = _word(decayed(voltage, decay_v, bits) + _word(current + pushed))
         after = _word(after & _word(-_word(free_from[i] <= now)))
         most_v = max(most_v, abs(after))
-        fires = after > threshold[i]
+        fires = after > threshold
         any_ |= fires
         spiking[i] = fires
         v[i] = after

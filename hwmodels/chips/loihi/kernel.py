@@ -98,16 +98,19 @@ def pass_on(k, begin, p, row, most, cells, registers, room, noted, counts):  # t
     """A step of the compartments that are joined to those of block ``k``."""
     size, a = min(BLOCK, p[SIZE] - begin), p[JOINED] + begin
     own, same = slice(a, a + size), slice(p[JOINED], p[JOINED] + size)
-    q, u, moved = row[own], cells.u[own], room.moved[:size]
     decay = cells.decay_u[own if p[VARIES] else same]
+    here = row[own], cells.u[own], decay, room.moved[:size], registers
     held, keep = room.most[k, 2], room.most[k, 5]
     fits = min(1 << registers.input_bits, (1 << registers.state_bits) - held) - 1
-    if taken_at_most(q, most, fits) > fits or held * keep >= _FULL:
-        room.most[k, 2] = currents(q, u, decay, moved, registers, counts)
+    if taken_at_most(row[own], most, fits) > fits or held * keep >= _FULL:
+        held = currents(*here, counts)
+    elif p[VARIES]:
+        held = currents_inside(*here, True, False)
     elif noted:
-        room.most[k, 2] = currents_inside(q, u, decay, moved, registers, True)
+        held = currents_inside(*here, True, True)
     else:
-        room.most[k, 2] = currents_inside(q, u, decay, moved, registers, False)
+        held = currents_inside(*here, False, True)
+    room.most[k, 2] = held
 
 
 def settle(  # type: ignore[no-untyped-def]
@@ -123,26 +126,22 @@ def settle(  # type: ignore[no-untyped-def]
     joined, moved, spiking = room.zeros[:size], room.zeros[:size], room.spiking[:size]
     if p[JOINED] >= 0:
         joined, moved = cells.u[b : b + size], room.moved[:size]
-    here = active[p[CELL] + begin : p[CELL] + begin + size]
+    here = (
+        q, u, decay_u, drive[own], joined, moved, v, decay_v, threshold, free_from, step, registers,
+        active[p[CELL] + begin : p[CELL] + begin + size], spiking,
+    )  # fmt: skip
     held_u, held_v, keep = room.most[k, 0], room.most[k, 1], room.most[k, 4]
     # The limits of a voltage are inside its register.
     pushed = held_u + held_v + room.most[k, 2] + room.most[k, 3]
     fits = min((1 << registers.input_bits) - 1, min(registers.ceiling, -registers.floor) - pushed)
     if taken_at_most(q, most, fits) > fits or held_u * keep >= _FULL:
-        any_, held_u, held_v = compartments(
-            q, u, decay_u, drive[own], joined, moved, v, decay_v, threshold, free_from, step,
-            registers, here, spiking, counts,
-        )  # fmt: skip
+        any_, held_u, held_v = compartments(*here, counts)
+    elif p[VARIES]:
+        any_, held_u, held_v = compartments_inside(*here, True, False)
     elif noted:
-        any_, held_u, held_v = compartments_inside(
-            q, u, decay_u, drive[own], joined, moved, v, decay_v, threshold, free_from, step,
-            registers, here, spiking, True,
-        )  # fmt: skip
+        any_, held_u, held_v = compartments_inside(*here, True, True)
     else:
-        any_, held_u, held_v = compartments_inside(
-            q, u, decay_u, drive[own], joined, moved, v, decay_v, threshold, free_from, step,
-            registers, here, spiking, False,
-        )  # fmt: skip
+        any_, held_u, held_v = compartments_inside(*here, False, True)
     room.most[k, 0], room.most[k, 1] = held_u, held_v
     return any_
 
