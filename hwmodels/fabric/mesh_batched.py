@@ -180,13 +180,13 @@ class BatchedEngine:
 
     def _make_shape(self) -> Shape:
         mesh = self._mesh
-        # Nearly everything happens within the longest of these.
+        # Links act within the longest of these, senders mostly within a thousand instants.
         slowest = max((mesh.credit_ps, *(max(kind) for kind in self._kinds.values())))
-        instants = _power_of_two(2 * self._instants(slowest))
+        instants = max(WORD * WORD, _power_of_two(2 * self._instants(slowest)))
         return Shape(
             row=self._row,
             clock_ps=mesh.clock_ps,
-            instants=min(max(instants, WORD), MOST_INSTANTS),
+            instants=min(instants, MOST_INSTANTS),
             link_depth=mesh.link_depth,
             link_room=_power_of_two(mesh.link_depth),
             port_depth=mesh.port_depth,
