@@ -19,13 +19,13 @@ from hwmodels.fabric.mesh import STEP, MeshTimes
 from hwmodels.fabric.mesh_tables import (
     ARRIVE,
     ASKED,
+    AXON,
     COLUMN_BIT,
     CYCLE,
     CYCLE_BITS,
     DEEPEST,
-    ENDS,
     FIFO,
-    FLIT,
+    FLIT_BITS,
     GRANTED,
     HEAD,
     HOPS,
@@ -34,6 +34,8 @@ from hwmodels.fabric.mesh_tables import (
     LINE,
     LINK,
     LISTS,
+    LONGEST_SERVICE,
+    MESSAGE,
     MOST,
     MOST_BIT,
     MOST_INSTANTS,
@@ -44,6 +46,8 @@ from hwmodels.fabric.mesh_tables import (
     PEER_BITS,
     PORT,
     PORT_BIT,
+    RECEIVER,
+    RECEIVER_BITS,
     ROUTER,
     ROW,
     ROW_BITS,
@@ -262,7 +266,7 @@ class BatchedEngine:
             self._serial = np.concatenate([self._serial, np.zeros(more, dtype=np.int64)])
         traffic = self._traffic
         self._traffic = traffic._replace(
-            messages=self._longer(traffic.messages, 8 * more),
+            messages=self._longer(traffic.messages, MESSAGE * more),
             delivered=self._longer(traffic.delivered, more),
         )
 
@@ -351,14 +355,21 @@ class BatchedEngine:
             routes = Routes(*(getattr(messages, name) for name in Routes._fields))
         if routes is not self._routes:
             assert HOST == -1, "sender 0 is the host"
+            longest_ps = int(routes.service_ps.max(initial=0))
+            if longest_ps > LONGEST_SERVICE or len(self._ports) > RECEIVER:
+                raise ModelError(
+                    f"messages that cost one of {len(self._ports)} cores {longest_ps * 1e-12:.3g} "
+                    f"s are beyond the compiled fabric ({LONGEST_SERVICE * 1e-12:.3g} s, "
+                    f"{RECEIVER} cores); use fidelity=reference"
+                )
             hops = routes.end - routes.begin
-            paths = np.zeros((len(hops), PATH), dtype=np.int64)
+            paths = np.zeros((len(hops), AXON), dtype=np.int64)
             row, column = hops.T
-            paths[:, FLIT] = 4 + self._ports[routes.target] << PORT_BIT
-            paths[:, FLIT] |= (row < 0) << WEST_BIT | np.abs(row)
-            paths[:, FLIT] |= (column < 0) << SOUTH_BIT | np.abs(column) << COLUMN_BIT
-            paths[:, ENDS] = routes.core.astype(np.int64) + 1 << 32 | routes.target
-            paths[:, SERVICE] = routes.service_ps
+            paths[:, PATH] = 4 + self._ports[routes.target] << PORT_BIT
+            paths[:, PATH] |= (row < 0) << WEST_BIT | np.abs(row)
+            paths[:, PATH] |= (column < 0) << SOUTH_BIT | np.abs(column) << COLUMN_BIT
+            paths[:, PATH] |= routes.core.astype(np.int64) + 1 << FLIT_BITS
+            paths[:, SERVICE] = routes.service_ps << RECEIVER_BITS | routes.target
             self._routes, self._paths = routes, self._table(paths)
             self._hops = np.abs(hops).sum(axis=1)
         return axon
@@ -379,7 +390,7 @@ class BatchedEngine:
 
     def _stamped(self, packets: NDArray, slots: NDArray[np.int64], skipped_ps: int) -> NDArray:
         """Packets with the times of the messages in those slots, which arrived."""
-        messages = np.asarray(self._traffic.messages, dtype=np.int64).reshape(-1, 8)
+        messages = np.asarray(self._traffic.messages, dtype=np.int64).reshape(-1, MESSAGE)
         packets["inject_ps"] = messages[slots, INJECT] - skipped_ps
         packets["arrive_ps"] = messages[slots, ARRIVE] - skipped_ps
         packets["late_steps"] = np.minimum(self._step - packets["step"], _LATEST)
@@ -391,7 +402,7 @@ class BatchedEngine:
         if not len(slots):
             return NO_PACKETS
         slots = slots[np.argsort(self._serial[slots])]
-        inject_ps = self._table(self._traffic.messages[INJECT::8])
+        inject_ps = self._table(self._traffic.messages[INJECT::MESSAGE])
         self._function(mesh_senders.entries)(
             self._shape, self._state, self._traffic, self._clock_ps, inject_ps
         )

@@ -18,7 +18,7 @@ from hwmodels.compiling import aligned, compiled
 from hwmodels.fabric import mesh_kernel
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
-from hwmodels.fabric.mesh_ports import instant
+from hwmodels.fabric.mesh_ports import instant, row_of
 from hwmodels.fabric.mesh_tables import ARRIVE, INJECT
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
 from hwmodels.result import PACKET
@@ -136,7 +136,7 @@ def describe(traffic, axon, lasting, step, skipped_ps, packets):  # type: ignore
     source, core, target, synapses, hops = lasting
     for i in range(len(packets)):
         slot, packet = traffic.delivered[i], packets[i]
-        row, message = axon[slot], slot << 3
+        row, message = axon[slot], row_of(slot)
         packet["step"] = step
         packet["source"] = source[row]
         packet["source_core"] = core[row]

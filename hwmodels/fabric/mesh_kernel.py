@@ -37,6 +37,7 @@ from hwmodels.fabric.mesh_ports import (
     place_of,
     port_of,
     put_in_order,
+    row_of,
     wanted,
 )
 from hwmodels.fabric.mesh_senders import all_done_ps, enter, entries, follow, submit
@@ -191,7 +192,7 @@ def carry(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps
 
 
 #: The functions that a kernel calls.
-_COMPETE = (port_of, place_of, instant, wanted, heap_put, mark, plan, compete, enter)
+_COMPETE = (port_of, place_of, row_of, instant, wanted, heap_put, mark, plan, compete, enter)
 _ADVANCE = (
     *_COMPETE,
     heap_take,
@@ -214,6 +215,6 @@ _ADVANCE = (
 PARTS = {
     advance: _ADVANCE,
     submit: _COMPETE,
-    entries: (place_of,),
+    entries: (place_of, row_of),
     carry: (*_ADVANCE, submit, advance, all_done_ps),
 }

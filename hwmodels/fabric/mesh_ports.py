@@ -10,16 +10,16 @@ from hwmodels.fabric.mesh_tables import (
     AWAITED,
     COLUMN_BIT,
     CYCLE_BITS,
-    ENDS,
     FAR,
     FIFO,
+    FLIT_BITS,
     FREE,
     HOPS,
     INDEX,
     INPUTS,
     LEFT,
     LINK,
-    MESSAGE_BIT,
+    MESSAGE,
     MOST,
     MOST_BIT,
     NO_INPUT,
@@ -28,6 +28,8 @@ from hwmodels.fabric.mesh_tables import (
     PLANNED,
     PORT_BIT,
     PORTS,
+    RECEIVER,
+    RECEIVER_BITS,
     ROW,
     SERVICE,
     SOUTH_BIT,
@@ -53,6 +55,11 @@ def port_of(shape, router, number):  # type: ignore[no-untyped-def]
 def place_of(shape, port, number):  # type: ignore[no-untyped-def]
     """The place in its input's FIFO that a packet takes, by how many there were before it."""
     return (port + FIFO + ((number & (shape.link_room - 1)) << 1)) & INDEX
+
+
+def row_of(message):  # type: ignore[no-untyped-def]
+    """The row of a message in the table."""
+    return (message * MESSAGE) & INDEX
 
 
 def wanted(flit):  # type: ignore[no-untyped-def]
@@ -88,30 +95,27 @@ def launch(shape, state, output, port, behind, number, flit, now):  # type: igno
 
 def eject(shape, state, traffic, receiver, number, flit, now_ps, n):  # type: ignore[no-untyped-def]
     """A packet is at its port, after ``n`` others; its service is known now."""
-    messages = traffic.messages
-    slot = (flit >> MESSAGE_BIT) & INDEX
-    message = slot << 3
+    slot = (flit >> FLIT_BITS) & INDEX
+    message = row_of(slot)
     begins = max(state.done_ps[receiver], now_ps)
     place = receiver * shape.port_room + (number & (shape.port_room - 1))
     state.home[place & INDEX] = instant(shape, begins + shape.credit_ps)
-    state.done_ps[receiver] = begins + messages[message + SERVICE]
-    messages[message + ARRIVE] = now_ps
+    state.done_ps[receiver] = begins + (traffic.messages[message + SERVICE] >> RECEIVER_BITS)
+    traffic.messages[message + ARRIVE] = now_ps
     traffic.delivered[n] = slot
 
 
 def put_in_order(traffic, begin, end):  # type: ignore[no-untyped-def]
-    """Put messages that arrived in order: of time, and then of receivers."""
+    """Put messages that arrived at one instant in order of receivers."""
     messages, delivered = traffic.messages, traffic.delivered
     for k in range(begin + 1, end):
         slot, n = delivered[k], k
-        message = (slot << 3) & INDEX
-        at, receiver = messages[message + ARRIVE], messages[message + ENDS] & INDEX
+        receiver = messages[row_of(slot) + SERVICE] & RECEIVER
         while n > begin:
-            before = (delivered[n - 1] << 3) & INDEX
-            earlier = messages[before + ARRIVE]
-            if earlier < at or (earlier == at and messages[before + ENDS] & INDEX < receiver):
+            before = delivered[n - 1]
+            if messages[row_of(before) + SERVICE] & RECEIVER < receiver:
                 break
-            delivered[n] = delivered[n - 1]
+            delivered[n] = before
             n -= 1
         delivered[n] = slot
 

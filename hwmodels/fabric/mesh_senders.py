@@ -6,23 +6,23 @@ message enters is known as soon as the one before it has left.
 
 from __future__ import annotations
 
-from hwmodels.fabric.mesh_ports import compete, instant, place_of
+from hwmodels.fabric.mesh_ports import compete, instant, place_of, row_of
 from hwmodels.fabric.mesh_tables import (
+    AXON,
     CYCLE_BITS,
     EARLIEST,
-    ENDS,
     FAR,
-    FLIT,
-    FOLLOWING,
+    FLIT_BITS,
     HEAD,
     INDEX,
     INJECT,
     INPUT,
     LEFT,
     LINK,
-    MESSAGE_BIT,
     NO_INPUT,
     PAST,
+    PATH,
+    PATHS,
     PORT,
     REST,
     REST_UNTIL,
@@ -35,17 +35,16 @@ from hwmodels.fabric.mesh_tables import (
 )
 
 
-def enter(shape, state, traffic, sender):  # type: ignore[no-untyped-def]
-    """Let the message a sender is at enter its port, all before it being gone; returns when."""
-    row = sender << 3
-    message, port = (traffic.senders[row + HEAD] << 3) & INDEX, traffic.senders[row + PORT] & INDEX
-    made = traffic.senders[row + SINCE] + traffic.messages[message + WORK]
+def enter(shape, state, traffic, sender, message):  # type: ignore[no-untyped-def]
+    """Let a message enter the port of its sender, all before it being gone; returns when."""
+    at, row, port = sender << 3, row_of(message), traffic.senders[(sender << 3) + PORT] & INDEX
     # Its place is that of the message which stood there ``link_depth`` messages ago.
     place = place_of(shape, port, state.mesh[port + LEFT] - shape.link_depth)
     free = state.mesh[place + WHEN] + 1
-    made = max(made, traffic.messages[message + EARLIEST], free)
-    traffic.messages[message + INJECT] = made
-    traffic.senders[row + SINCE] = made
+    made = traffic.senders[at + SINCE] + traffic.messages[row + WORK]
+    made = max(made, traffic.messages[row + EARLIEST], free)
+    traffic.messages[row + INJECT] = made
+    traffic.senders[at + SINCE] = made
     return made
 
 
@@ -60,23 +59,20 @@ def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_p
     n, first = len(slots), 0
     if not barrier:
         for core in range(len(sweep_ps)):
-            while first < n and (paths[(axon[first] << 2) + ENDS] >> 32) - 1 < core:
+            while first < n and (paths[axon[first] * AXON] >> FLIT_BITS) - 1 < core:
                 first += 1
-            ends = paths[(axon[first] << 2) + ENDS] if first < n else -1
-            if sweep_ps[core] and (ends >> 32) - 1 != core:
+            sends = first < n and (paths[axon[first] * AXON] >> FLIT_BITS) - 1 == core
+            if sweep_ps[core] and not sends:
                 row = (core + 1) << 3
                 until = max(senders[row + REST_UNTIL], start_ps) + sweep_ps[core]
                 senders[row + REST] += sweep_ps[core]
                 senders[row + REST_UNTIL] = until
     sender, row, begins = -1, 0, 0
     for k in range(n):
-        slot, path = slots[k], axon[k] << 2
-        message = slot << 3
-        messages[message + FLIT] = slot << MESSAGE_BIT | paths[path + FLIT]
-        messages[message + ENDS] = paths[path + ENDS]
+        slot, path = slots[k], axon[k] * AXON
+        message, s = row_of(slot), paths[path] >> FLIT_BITS
+        messages[message + PATH] = paths[path] & PATHS
         messages[message + SERVICE] = paths[path + SERVICE]
-        messages[message + FOLLOWING] = -1
-        s = paths[path + ENDS] >> 32
         if s != sender:
             sender, row = s, s << 3
             messages[message + WORK] = senders[row + REST] + sent_ps[k]
@@ -88,12 +84,12 @@ def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_p
         messages[message + EARLIEST] = begins + sent_ps[k]
         if senders[row + HEAD] < 0:
             senders[row + HEAD] = slot
-            at, router = enter(shape, state, traffic, s), senders[row + ROUTER] & INDEX
-            mine, flit = senders[row + INPUT] & NO_INPUT, messages[message + FLIT]
-            port = senders[row + PORT] & INDEX
-            compete(shape, state, router, mine, port, flit, instant(shape, at))
+            port, router = senders[row + PORT] & INDEX, senders[row + ROUTER] & INDEX
+            at = instant(shape, enter(shape, state, traffic, s, slot))
+            mine = senders[row + INPUT] & NO_INPUT
+            compete(shape, state, router, mine, port, messages[message + PATH], at)
         else:
-            messages[(senders[row + TAIL] << 3) + FOLLOWING] = slot
+            messages[row_of(senders[row + TAIL]) + PATH] |= (slot + 1) << FLIT_BITS
         senders[row + TAIL] = slot
         # The host has no sweep: its work ends with its last message.
         senders[row + REST] = max(sweep_ps[s - 1] - sent_ps[k], 0) if s else 0
@@ -108,15 +104,14 @@ def follow(shape, state, traffic, router, mine, port, now):  # type: ignore[no-u
     left, sender = mesh[port + LEFT], (mesh[port + LINK] >> CYCLE_BITS) & INDEX
     mesh[port + LEFT] = left + 1
     mesh[place_of(shape, port, left) + WHEN] = now * shape.clock_ps
-    row = sender << 3
-    message = (traffic.senders[row + HEAD] << 3) & INDEX
-    slot = traffic.messages[message + FOLLOWING]
-    traffic.senders[row + HEAD] = slot
+    first = traffic.senders[(sender << 3) + HEAD]
+    head = traffic.messages[row_of(first) + PATH]
+    slot = (head >> FLIT_BITS) - 1
+    traffic.senders[(sender << 3) + HEAD] = slot
     if slot >= 0:
-        at = max(instant(shape, enter(shape, state, traffic, sender)), now + 1)
-        flit = traffic.messages[((slot << 3) & INDEX) + FLIT]
-        compete(shape, state, router, mine, port, flit, at)
-    return traffic.messages[message + FLIT]
+        at = max(instant(shape, enter(shape, state, traffic, sender, slot)), now + 1)
+        compete(shape, state, router, mine, port, traffic.messages[row_of(slot) + PATH], at)
+    return first << FLIT_BITS | head & PATHS
 
 
 def all_done_ps(state, traffic):  # type: ignore[no-untyped-def]
@@ -133,24 +128,19 @@ def entries(shape, state, traffic, until_ps, inject_ps):  # type: ignore[no-unty
     """When the messages that senders still have entered their ports; -1 for those outside."""
     senders, messages = traffic.senders, traffic.messages
     for row in range(0, len(senders), 8):
-        message, port = senders[row + HEAD], senders[row + PORT]
+        slot, port = senders[row + HEAD], senders[row + PORT]
         left = state.mesh[port + LEFT]
-        number, at, head = left, senders[row + SINCE], True
-        while message >= 0:
-            if not head:
-                at += messages[(message << 3) + WORK]
-                at = max(at, messages[(message << 3) + EARLIEST])
+        number, at, first = left, senders[row + SINCE], True
+        while slot >= 0:
+            message = row_of(slot)
+            if not first and at < until_ps:
+                at = max(at + messages[message + WORK], messages[message + EARLIEST])
                 number += 1
                 before = number - shape.link_depth
                 if before >= left:
                     at = FAR
                 else:
                     at = max(at, state.mesh[place_of(shape, port, before) + WHEN] + 1)
-            head = False
-            if at >= until_ps:
-                break
-            inject_ps[message] = at
-            message = messages[(message << 3) + FOLLOWING]
-        while message >= 0:
-            inject_ps[message] = -1
-            message = messages[(message << 3) + FOLLOWING]
+            first = False
+            inject_ps[slot] = at if at < until_ps else -1
+            slot = (messages[message + PATH] >> FLIT_BITS) - 1

@@ -59,19 +59,27 @@ WHEN, WHAT = range(2)
 #: input, and the row of that port.
 HEAD, TAIL, SINCE, REST, REST_UNTIL, ROUTER, INPUT, PORT = range(8)
 
-#: A row of a message: its flit; its sender << 32 | receiver; what it costs the receiver; it is made
-#: when ``WORK`` has passed since the one before it entered, but not before ``EARLIEST``; the next
-#: one of its sender, or -1; when it entered the mesh and when it arrived.
-FLIT, ENDS, SERVICE, WORK, EARLIEST, FOLLOWING, INJECT, ARRIVE = range(8)
+#: A row of a message: number of its sender's next one plus 1 (0: none) << ``FLIT_BITS`` | path;
+#: what it costs the receiver << ``RECEIVER_BITS`` | receiver; it is made when ``WORK`` has passed
+#: since the one before it entered, but not before ``EARLIEST``. Once it is in the mesh, when it
+#: entered, and when it arrived, stand in the place of these two.
+PATH, SERVICE, WORK, EARLIEST = range(4)
+INJECT, ARRIVE = WORK, EARLIEST
+MESSAGE = 4
 
-#: The first three are those of its path as well, of rows of four; there the flit has no message.
-PATH = 4
+#: A row of an axon: sender << ``FLIT_BITS`` | path of its messages; and ``SERVICE`` as there.
+AXON = 2
+FLIT_BITS, RECEIVER_BITS = 32, 24
+PATHS = (1 << FLIT_BITS) - 1
+RECEIVER = (1 << RECEIVER_BITS) - 1
+#: The most that a message may cost its receiver, in ps.
+LONGEST_SERVICE = (1 << 63 - RECEIVER_BITS) - 1
 
-#: A flit: message, output of its port, whether it goes south, hops left there, whether it goes
-#: west, hops left there.
+#: A flit: message << ``FLIT_BITS`` | path. A path: output of its port, whether it goes south, hops
+#: left there, whether it goes west, hops left there.
 HOPS = 4095
-WEST_BIT, COLUMN_BIT, SOUTH_BIT, PORT_BIT, MESSAGE_BIT = 12, 13, 25, 26, 32
-PORTS = (1 << MESSAGE_BIT - PORT_BIT) - 1
+WEST_BIT, COLUMN_BIT, SOUTH_BIT, PORT_BIT = 12, 13, 25, 26
+PORTS = (1 << FLIT_BITS - PORT_BIT) - 1
 
 #: An entry of the wheel: input << ``INPUT_BIT`` | where its next entry is << ``ROW_BITS`` | row of
 #: an output. The head of the input competes for the output from then on; or there is no input, and

@@ -56,6 +56,16 @@ def test_alone_a_packet_takes_as_long_in_closed_form(seed, late):
     assert closed.end_ps == event.end_ps
 
 
+@pytest.mark.parametrize("engine", OTHERS)
+def test_a_service_beyond_the_tables_is_refused_in_one_line(engine):
+    case = random_case(1)
+    messages = next(messages for messages, _ in case.steps if len(messages))
+    slow = replace(messages, service_ps=messages.service_ps + (1 << 40))
+    fabric = EVENT_ENGINES[engine](case.position, case.host, case.mesh, None)
+    with pytest.raises(ModelError, match="1.1 s are beyond.*fidelity=reference"):
+        fabric.step(slow, 0, np.zeros(len(case.position), dtype=np.int64))
+
+
 def test_a_fifo_beyond_the_tables_is_refused_in_one_line():
     times = MeshTimes(2, 1, 2, 1, 1, 1, 1, 1, port_depth=1 << 21)
     with pytest.raises(ModelError, match="FIFO of 2097152 packets.*fidelity=reference"):
