@@ -51,6 +51,15 @@ class Inputs(NamedTuple):
         gain = self.gain[k][projection.target[synapses]]
         return np.rint(projection.weight[synapses] * gain).astype(np.int64)
 
+    def narrowest(self, network: Network) -> np.dtype[np.signedinteger]:
+        """The smallest signed numbers that hold what any synapse of the network adds."""
+        largest = [
+            max(p.weight.max(initial=0.0), -p.weight.min(initial=0.0))
+            * np.abs(gain).max(initial=0.0)
+            for p, gain in zip(network.projections, self.gain, strict=True)
+        ]
+        return np.min_scalar_type(-int(np.rint(max(largest, default=0.0))) - 1)
+
 
 class SummedInput:
     """Input of all neurons on its way, summed by slot and step.
@@ -94,23 +103,20 @@ class SummedInput:
         self._word, total = np.empty(synapses, np.uint32), np.zeros(inputs.slots, np.int64)
         self._earliest, self._latest = _LATEST, 1
         self._wait = np.zeros(inputs.slots, dtype=np.int64)
-        for kind in (np.int32, np.int64):
-            self._weight = np.empty(synapses, dtype=kind)
-            filled, total[:] = self._indptr[:-1].copy(), 0
-            for k in acting:
-                projection, first = network.projections[k], inputs.first[k]
-                earliest, latest = compiled(pack)(
-                    projection.indptr, projection.target, projection.weight,
-                    delays_of.projections[k].delay_ms, inputs.gain[k], network.timestep_ms,
-                    inputs.wait[k], first, filled[offsets[projection.pre] :], self._word,
-                    self._weight, total,
-                )  # fmt: skip
-                self._earliest = min(self._earliest, earliest)
-                self._latest = max(self._latest, latest)
-                self._wait[first : first + len(inputs.gain[k])] = inputs.wait[k]
-            self._bound = int(total.max(initial=0)) * self._most_at_once
-            if self._bound < 2**31:
-                break
+        self._weight = np.empty(synapses, dtype=inputs.narrowest(network))
+        filled = self._indptr[:-1].copy()
+        for k in acting:
+            projection, first = network.projections[k], inputs.first[k]
+            earliest, latest = compiled(pack)(
+                projection.indptr, projection.target, projection.weight,
+                delays_of.projections[k].delay_ms, inputs.gain[k], network.timestep_ms,
+                inputs.wait[k], first, filled[offsets[projection.pre] :], self._word,
+                self._weight, total,
+            )  # fmt: skip
+            self._earliest = min(self._earliest, earliest)
+            self._latest = max(self._latest, latest)
+            self._wait[first : first + len(inputs.gain[k])] = inputs.wait[k]
+        self._bound = int(total.max(initial=0)) * self._most_at_once
         self._network = network
 
     def _make_room(self, step: int) -> None:

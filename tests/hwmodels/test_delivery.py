@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from hwmodels.chips.loihi import Loihi
 from hwmodels.chips.loihi.neurons import LoihiNeurons
+from hwmodels.delivery import Inputs, SummedInput
 from hwmodels.network import Network, Recording, SpikeTrains
 from hwmodels.replay import RecordingNeurons, ReplayedNeurons
 from tests.hwmodels.networks import cells, network, random_network, source, synapses
@@ -193,3 +194,28 @@ def test_a_replay_costs_the_fabric_what_the_recorded_run_did(seed, known):
         for a, b in zip(one.spikes, other.spikes, strict=True):
             assert np.array_equal(a.cell, b.cell)
             assert np.array_equal(a.time_ms, b.time_ms)
+
+
+@pytest.mark.parametrize(
+    ("largest", "kind"),
+    [
+        (127, np.int8),
+        (128, np.int16),
+        (-(2**15), np.int32),
+        (2**31 - 1, np.int32),
+        (2**40, np.int64),
+    ],
+)
+def test_weights_are_as_narrow_as_the_largest_allows(largest, kind):
+    net = network(
+        cells(4), source([1.0]),
+        projections=[
+            synapses(1, 0, [(0, 0), (0, 1), (0, 1)], float(largest)),
+            synapses(1, 0, [(0, 1), (0, 2)], -1.0),
+        ],
+    )  # fmt: skip
+    sums = SummedInput(net, Inputs(4, (0, 0), (0, 0), (np.ones(4), np.ones(4))), 1)
+    assert sums.tables[3].dtype == kind
+    sums.emit(1, np.array([4]))
+    after = round(float(net.projections[0].delay_ms[0]) / net.timestep_ms)
+    assert sums.due(1 + after).tolist() == [largest, 2 * largest - 1, -1, 0]
