@@ -208,11 +208,16 @@ class MulticoreTransport:
         visit_ps, update_ps, spike_ps = (
             (times.visit_ps, times.update_ps, times.spike_ps) if first else (0, 0, 0)
         )
-        function = compiled(sweep, count) if can_compile() else sweep
+        if not self._unit:
+            # By step and place; those off-chip have place -1 and keep their order.
+            begins = np.arange(len(sweep_ps)) * (len(self._place) + 1)
+            place = np.repeat(begins, np.diff(starts)) + self._place[fired]
+            fired = fired[np.argsort(place, kind="stable")]
+        function = compiled(sweep, count, allocates=False) if can_compile() else sweep
         updates = function(
             starts, fired, active, self._place, self._cells, self._units, self._unit, self._first,
             self._visits, indptr, visit_ps, update_ps, spike_ps, times.spike_ps,
-            times.message_out_ps, axon, sent_ps, sweep_ps, self._spikes,
+            times.message_out_ps, np.empty_like(fired), axon, sent_ps, sweep_ps, self._spikes,
         )  # fmt: skip
         if first:
             self._done.visits += len(sweep_ps) * int(self._visits[-1])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 
 def count(active, cells, units, unit, visits, begin, end):  # type: ignore[no-untyped-def]
     """Updated circuits of the places from ``begin`` up to ``end``; all have ``unit``, if not 0."""
@@ -23,7 +21,7 @@ def count(active, cells, units, unit, visits, begin, end):  # type: ignore[no-un
 
 def sweep(  # type: ignore[no-untyped-def]
     starts, fired, active, place, cells, units, unit, first, visits, indptr, visit_ps, update_ps,
-    spike_ps, spiking_ps, message_ps, axon, sent_ps, sweep_ps, spikes,
+    spike_ps, spiking_ps, message_ps, spiking, axon, sent_ps, sweep_ps, spikes,
 ):  # fmt: skip
     """One message for each axon of each cell that fires: those of the host, then core by core.
 
@@ -33,7 +31,8 @@ def sweep(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     starts, fired : int64, shapes (steps + 1,) and (n,)
-        Cells that spike in each step; one that stands twice has both spikes behind it.
+        Cells that spike in each step, those on cores by place; one that stands twice has both
+        spikes behind it.
     active : bool, shape (steps, cells) or (steps, 0)
         Without columns where all cells are active.
     place : int64, shape (cells,)
@@ -52,6 +51,8 @@ def sweep(  # type: ignore[no-untyped-def]
         Times before a message is made.
     spiking_ps : int
         Time of a spike that counts for the length of the sweep.
+    spiking : int64, shape (n,)
+        Room for the places that spike in one step.
     axon, sent_ps : int64, shape (messages,)
         Filled, step after step.
     sweep_ps : int64, shape (steps, cores)
@@ -60,7 +61,6 @@ def sweep(  # type: ignore[no-untyped-def]
         One is added for each spike.
     """
     n, updates = 0, 0
-    spiking = np.empty(len(fired), dtype=np.int64)
     for k in range(len(starts) - 1):
         row = active[k]
         sent, waiting = 0, 0
@@ -74,8 +74,6 @@ def sweep(  # type: ignore[no-untyped-def]
                 sent += message_ps
                 axon[n], sent_ps[n] = a, sent
                 n += 1
-        if not unit:
-            spiking[:waiting].sort()
         j = 0
         for core in range(len(first) - 1):
             begin, end = first[core], first[core + 1]

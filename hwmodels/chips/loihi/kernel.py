@@ -1,8 +1,8 @@
 """Steps of all compartments of a network, block by block.
 
-A block of compartments stays in the nearest cache; where the registers of all are equal, the first
-block's are read for each. What a block holds and takes bounds what it will hold. Mostly that is far
-from the ends of all registers, so that the shorter of both ways of a step does
+A block of compartments stays in the nearest cache; where the registers of a population are equal,
+the first ones are read for all. What a block holds and takes bounds what it will hold. Mostly that
+is far from the ends of all registers, so that the shorter of both ways of a step does
 (:mod:`hwmodels.chips.loihi.block`).
 """
 
