@@ -41,7 +41,7 @@ class ClosedForm:
         end_ps = int(sweep_ps.max(initial=0))
         if not len(messages):
             return Carried(NO_PACKETS, None, end_ps)
-        begin, end = messages.begin, messages.end
+        begin, end = (ends.astype(np.int64) for ends in (messages.begin, messages.end))
         self.count(begin, end, np.ones(len(messages), dtype=np.int64))
         hops = self._mesh.hops(begin, end)
         arrive = messages.sent_ps.copy()

@@ -27,28 +27,28 @@ class Messages:
     Attributes
     ----------
     step : int
-    source : int64, shape (n,)
+    source : int32 or int64, shape (n,)
         Global number of the cell that fired.
     core, target : int32, shape (n,)
         Core that sends (:data:`HOST`: from outside) and core that receives.
-    synapses : int64, shape (n,)
+    synapses : int32 or int64, shape (n,)
     sent_ps : int64, shape (n,)
         From the start of the step until the message is made, if nothing blocks its sender.
     service_ps : int64, shape (n,)
         What it costs its receiver.
-    begin, end : int64, shape (n, 2)
+    begin, end : int32 or int64, shape (n, 2)
         Column and row of the routers where it enters and leaves the mesh.
     """
 
     step: int
-    source: NDArray[np.int64]
+    source: NDArray[np.integer]
     core: NDArray[np.int32]
     target: NDArray[np.int32]
-    synapses: NDArray[np.int64]
+    synapses: NDArray[np.integer]
     sent_ps: NDArray[np.int64]
     service_ps: NDArray[np.int64]
-    begin: NDArray[np.int64]
-    end: NDArray[np.int64]
+    begin: NDArray[np.integer]
+    end: NDArray[np.integer]
 
     def __len__(self) -> int:
         return len(self.source)
@@ -57,13 +57,13 @@ class Messages:
 class Routes(NamedTuple):
     """What every message over an axon has in common: the columns of :class:`Messages`."""
 
-    source: NDArray[np.int64]
+    source: NDArray[np.integer]
     core: NDArray[np.int32]
     target: NDArray[np.int32]
-    synapses: NDArray[np.int64]
+    synapses: NDArray[np.integer]
     service_ps: NDArray[np.int64]
-    begin: NDArray[np.int64]
-    end: NDArray[np.int64]
+    begin: NDArray[np.integer]
+    end: NDArray[np.integer]
 
 
 class AxonMessages(Messages):

@@ -33,8 +33,9 @@ Rules of a core, which go with those of :mod:`hwmodels.fabric.mesh`:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,7 +47,7 @@ from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_compiled import CompiledEngine
-from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Engine, Routes
+from hwmodels.fabric.messages import HOST, NO_PACKETS, AxonMessages, Engine, Routes
 from hwmodels.fabric.simpy_engine import SimPyEngine
 from hwmodels.fabric.sweep import count, sweep
 from hwmodels.mapping import Placement
@@ -94,7 +95,7 @@ EVENT_ENGINES: dict[str, Callable[..., Engine]] = {
 
 #: The fidelities to choose from.
 FIDELITIES = ("compiled", "reference", "analytic")
-#: Messages that are made together at most, if they are of several steps.
+#: Messages that are made together at most, if they are of several steps; and axons counted.
 _AT_ONCE = 1 << 16
 
 
@@ -308,51 +309,62 @@ class MulticoreTransport:
         """What every message of an axon has in common."""
         placement, times = self.placement, self.times
         axons = placement.axons
-        source = np.repeat(np.arange(len(placement.core_of)), np.diff(axons.indptr))
+        cells = np.arange(len(placement.core_of), dtype=np.int32)
+        source = np.repeat(cells, np.diff(axons.indptr))
         core = placement.core_of[source]
-        begin = np.tile(self._host, (len(source), 1))
-        begin[core >= 0] = self._position[core[core >= 0]]
-        synapses = axons.synapses.astype(np.int64)
+        routers = np.vstack((self._position, self._host)).astype(np.int32)
         dense, shared = axons.contiguous, axons.shared
-        shared = np.zeros_like(dense) if shared is None else shared
-        each_ps = np.where(dense, times.synapse_dense_ps, times.synapse_sparse_ps)
-        each_ps[shared] = times.synapse_shared_ps
-        self._dense, self._shared = dense, shared
+        self._dense = dense
+        self._shared = np.broadcast_to(False, dense.shape) if shared is None else shared
+        service_ps = np.where(dense, times.synapse_dense_ps, times.synapse_sparse_ps)
+        service_ps[self._shared] = times.synapse_shared_ps
+        service_ps *= axons.synapses
+        service_ps += times.message_in_ps
+        assert HOST == -1, "the host has the last of these routers"
         return Routes(
-            source, core, axons.core, synapses, times.message_in_ps + synapses * each_ps,
-            begin, self._position[axons.core],
-        )  # fmt: skip
+            source, core, axons.core, axons.synapses, service_ps, routers[core], routers[axons.core]
+        )
 
-    def _sent(self, spikes: NDArray[np.int64]) -> NDArray[np.int64]:
-        """How many messages each axon sent, given how often each cell spiked."""
-        return np.repeat(spikes, np.diff(self.placement.axons.indptr))
+    def _sent(self, spikes: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int64]]]:
+        """How many messages each axon sent, given how often each cell spiked: some at a time."""
+        indptr = self.placement.axons.indptr
+        cells = np.searchsorted(indptr, np.arange(0, indptr[-1], _AT_ONCE)).tolist()
+        for first, last in pairwise([*cells, len(spikes)]):
+            sent = np.repeat(spikes[first:last], np.diff(indptr[first : last + 1]))
+            yield slice(indptr[first], indptr[last]), sent
 
     @property
     def operations(self) -> Operations:
         """How often each operation was done so far."""
-        routes, used, done = self._routes, self._sent(self._spikes), self._done
-        synapses, dense, shared = routes.synapses * used, self._dense, self._shared
-        row, column, bridge = self._mesh.hops(routes.begin, routes.end)
+        routes, total = self._routes, np.zeros(7, dtype=np.int64)
+        for some, used in self._sent(self._spikes):
+            ends = (end[some].astype(np.int64) for end in (routes.begin, routes.end))
+            dense, shared = self._dense[some], self._shared[some]
+            kinds = (dense & ~shared, ~(dense | shared), shared)
+            synapses = routes.synapses[some] * used
+            total[0] += used.sum()
+            total[1:4] += [synapses[kind].sum() for kind in kinds]
+            total[4:] += [hops @ used for hops in self._mesh.hops(*ends)]
+        messages, in_runs, one_by_one, in_common, row, column, bridge = total.tolist()
         return replace(
-            done,
+            self._done,
             spikes=int(self._spikes[self._cells].sum()),
-            messages_out=int(used.sum()),
-            messages_in=int(used.sum()),
-            synapses_dense=int(synapses[dense & ~shared].sum()),
-            synapses_sparse=int(synapses[~(dense | shared)].sum()),
-            synapses_shared=int(synapses[shared].sum()),
-            hops_row=int(row @ used),
-            hops_column=int(column @ used),
-            hops_bridge=int(bridge @ used),
+            messages_out=messages,
+            messages_in=messages,
+            synapses_dense=in_runs,
+            synapses_sparse=one_by_one,
+            synapses_shared=in_common,
+            hops_row=row,
+            hops_column=column,
+            hops_bridge=bridge,
         )
 
     @property
     def busy_ps(self) -> NDArray[np.int64]:
         """Busy time of each core so far: of the busier of its sweep and receiver, which overlap."""
-        received_ps = np.zeros_like(self._swept_ps)
-        np.add.at(
-            received_ps, self._routes.target, self._routes.service_ps * self._sent(self._spikes)
-        )
+        routes, received_ps = self._routes, np.zeros_like(self._swept_ps)
+        for some, used in self._sent(self._spikes):
+            np.add.at(received_ps, routes.target[some], routes.service_ps[some] * used)
         return np.maximum(self._swept_ps, received_ps)
 
     @property
@@ -378,10 +390,13 @@ class MulticoreTransport:
     def links(self) -> NDArray:
         """Load of each link so far, as :data:`hwmodels.result.LINK`."""
         if isinstance(self._engine, ClosedForm):
-            packets = self._sent(self._uncounted)
-            some = np.flatnonzero(packets)
-            begin, end = self._routes.begin[some], self._routes.end[some]
-            self._engine.count(begin, end, packets[some])
+            for some, packets in self._sent(self._uncounted):
+                used = np.flatnonzero(packets)
+                begin, end = (
+                    ends[some][used].astype(np.int64)
+                    for ends in (self._routes.begin, self._routes.end)
+                )
+                self._engine.count(begin, end, packets[used])
             self._uncounted[:] = 0
         return self._engine.links()
 

@@ -155,6 +155,17 @@ def traffic(draw):
     return core_of, pairs, draw(st.lists(fired, min_size=1, max_size=4))
 
 
+@given(traffic(), st.integers(1, 4))
+@settings(max_examples=30, deadline=None)
+def test_some_axons_at_a_time_count_what_all_together_do(case, axons):
+    core_of, pairs, steps = case
+    fabric = run(transport(core_of, pairs, "analytic", sources=1), *steps)
+    counted = fabric.operations, fabric.busy_ps.tolist()
+    with mock.patch("hwmodels.fabric.multicore._AT_ONCE", axons):
+        assert (fabric.operations, fabric.busy_ps.tolist()) == counted
+    assert counted[0].messages_out == len(fabric.packets)
+
+
 @given(traffic())
 @settings(max_examples=60, deadline=None)
 def test_events_and_closed_form_do_the_same_work(case):
