@@ -19,7 +19,7 @@ from hwmodels.result import PACKET
 
 NO_LIMIT = sys.maxsize
 #: Synapses of which the axons are sought at once.
-_AT_ONCE = 1 << 22
+_AT_ONCE = 1 << 18
 
 
 #: One row a format in which synapses are stored on a core: how many lists, the synapses they
