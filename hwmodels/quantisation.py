@@ -33,9 +33,10 @@ def quantisation_row(
     clipped : bool, shape (n,), optional
         Which values were out of range.
     """
-    error = np.abs(effective - exact)
-    nonzero = exact != 0
-    relative = error[nonzero] / np.abs(exact[nonzero])
+    error = effective - exact
+    np.abs(error, out=error)
+    relative = np.abs(exact)
+    np.divide(error, relative, out=relative, where=relative > 0)
     return (
         where,
         quantity,

@@ -179,16 +179,26 @@ def quantise_weights(
     if not len(weight):
         return weight, (projection.label, "weight", unit, 0, 0, 0, 0, 0, 0)
     largest, even = largest_mantissa(projection, spec)
-    units = np.abs(weight) * gain / (1 << WEIGHT_SHIFT)
+    # In place: a network may be most of what fits into memory.
+    units = np.abs(weight)
+    units *= gain
+    units /= 1 << WEIGHT_SHIFT
     over = float(units.max()) / largest
     exponent = int(np.clip(np.ceil(np.log2(max(over, 1.0)) - 1e-9), 0, spec.weight_exponent_max))
-    mantissa = np.rint(units / 2**exponent / even) * even
+    units /= 2**exponent
+    units /= even
+    mantissa = np.rint(units, out=units)
+    mantissa *= even
     clipped = mantissa > largest
-    mantissa = np.minimum(mantissa, largest)
+    effective = np.minimum(mantissa, largest, out=mantissa)
+    effective *= np.sign(weight)
+    effective /= even
     quantum = even * 2**exponent * (1 << WEIGHT_SHIFT) / gain
-    effective = np.sign(weight) * mantissa / even * quantum
+    effective *= quantum
+    step = float(quantum.max())
+    del quantum
     return effective, quantisation_row(
-        projection.label, "weight", unit, weight, effective, float(quantum.max()), clipped
+        projection.label, "weight", unit, weight, effective, step, clipped
     )
 
 
