@@ -35,7 +35,7 @@ def quantisation_row(
     """
     error = effective - exact
     np.abs(error, out=error)
-    relative = np.abs(exact)
+    relative = np.abs(exact, dtype=np.float64)
     np.divide(error, relative, out=relative, where=relative > 0)
     return (
         where,
