@@ -371,7 +371,7 @@ class BatchedEngine:
             paths[:, PATH] |= routes.core.astype(np.int64) + 1 << FLIT_BITS
             paths[:, SERVICE] = routes.service_ps << RECEIVER_BITS | routes.target
             self._routes, self._paths = routes, self._table(paths)
-            self._hops = np.abs(hops).sum(axis=1)
+            self._hops = np.abs(hops).sum(axis=1, dtype=np.int16)
         return axon
 
     def _described(self, step: int, axon: NDArray[np.int64]) -> NDArray:
