@@ -362,17 +362,21 @@ class BatchedEngine:
                     f"s are beyond the compiled fabric ({LONGEST_SERVICE * 1e-12:.3g} s, "
                     f"{RECEIVER} cores); use fidelity=reference"
                 )
-            hops = routes.end - routes.begin
-            paths = np.zeros((len(hops), AXON), dtype=np.int64)
-            row, column = hops.T
-            paths[:, PATH] = 4 + self._ports[routes.target] << PORT_BIT
-            paths[:, PATH] |= (row < 0) << WEST_BIT | np.abs(row)
-            paths[:, PATH] |= (column < 0) << SOUTH_BIT | np.abs(column) << COLUMN_BIT
-            paths[:, PATH] |= routes.core.astype(np.int64) + 1 << FLIT_BITS
-            paths[:, SERVICE] = routes.service_ps << RECEIVER_BITS | routes.target
-            self._routes, self._paths = routes, self._table(paths)
-            self._hops = np.abs(hops).sum(axis=1, dtype=np.int16)
+            self._routes = routes
+            self._paths, self._hops = self._ways(routes)
         return axon
+
+    def _ways(self, routes: Routes) -> tuple[Any, NDArray[np.int16]]:
+        """The rows of axons, and how many hops each goes."""
+        hops = routes.end - routes.begin
+        row, column = hops.T.astype(np.int64)
+        paths = np.empty((len(hops), AXON), dtype=np.int64)
+        paths[:, PATH] = 4 + self._ports[routes.target] << PORT_BIT
+        paths[:, PATH] |= (row < 0) << WEST_BIT | np.abs(row)
+        paths[:, PATH] |= (column < 0) << SOUTH_BIT | np.abs(column) << COLUMN_BIT
+        paths[:, PATH] |= routes.core.astype(np.int64) + 1 << FLIT_BITS
+        paths[:, SERVICE] = routes.service_ps << RECEIVER_BITS | routes.target
+        return self._table(paths), np.abs(hops).sum(axis=1, dtype=np.int16)
 
     def _described(self, step: int, axon: NDArray[np.int64]) -> NDArray:
         """Packets over axons that have not been anywhere."""

@@ -19,7 +19,19 @@ from hwmodels.fabric import mesh_kernel
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
 from hwmodels.fabric.mesh_ports import instant, row_of
-from hwmodels.fabric.mesh_tables import ARRIVE, INJECT
+from hwmodels.fabric.mesh_tables import (
+    ARRIVE,
+    AXON,
+    COLUMN_BIT,
+    FLIT_BITS,
+    INJECT,
+    PATH,
+    PORT_BIT,
+    RECEIVER_BITS,
+    SERVICE,
+    SOUTH_BIT,
+    WEST_BIT,
+)
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
 from hwmodels.result import PACKET
 
@@ -80,6 +92,15 @@ class CompiledEngine(BatchedEngine):
         )
         return packets
 
+    def _ways(self, routes: Routes) -> tuple[Any, NDArray[np.int16]]:
+        paths = aligned(AXON * len(routes.core), np.int64)
+        hops = np.empty(len(routes.core), dtype=np.int16)
+        self._function(fill_ways)(
+            self._ports, routes.core, routes.target, routes.service_ps, routes.begin, routes.end,
+            paths, hops,
+        )  # fmt: skip
+        return paths, hops
+
     def _lasting(self) -> tuple[NDArray, ...]:
         """What packets over an axon have in common, in the order of :data:`PACKET`."""
         routes = self._routes
@@ -129,6 +150,17 @@ def carry_steps(  # type: ignore[no-untyped-def]
         ends_ps[k] = done_ps
         now_ps += done_ps + overhead_ps
     return clock_ps
+
+
+def fill_ways(ports, core, target, service_ps, begin, end, paths, hops):  # type: ignore[no-untyped-def]
+    """Fill in the rows of axons, and how many hops each goes, in one pass over some millions."""
+    for k in range(len(core)):
+        row, column = end[k, 0] - begin[k, 0], end[k, 1] - begin[k, 1]
+        path = 4 + ports[target[k]] << PORT_BIT | (row < 0) << WEST_BIT | abs(row)
+        path |= (column < 0) << SOUTH_BIT | abs(column) << COLUMN_BIT
+        paths[k * AXON + PATH] = (core[k] + 1) << FLIT_BITS | path
+        paths[k * AXON + SERVICE] = service_ps[k] << RECEIVER_BITS | target[k]
+        hops[k] = abs(row) + abs(column)
 
 
 def describe(traffic, axon, lasting, step, skipped_ps, packets):  # type: ignore[no-untyped-def]
