@@ -160,7 +160,7 @@ class BatchedEngine:
         self._clock_ps = 0
         self._step = 0
         self._numbers = _NOTHING
-        self._hops = _NOTHING
+        self._hops = np.empty(0, dtype=np.int16)
         self._routes: Routes | None = None
         self._paths: Any = None
         #: Whether steps under a barrier say which packets they carried.
