@@ -43,16 +43,6 @@ def plot(sections: list[Section], path: Path) -> None:
     from matplotlib import pyplot as plt
     from matplotlib.ticker import LogLocator, NullLocator
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(12, 5.5), constrained_layout=True)
-    for section in sections:
-        for name, (x, y, power) in section.curves.items():
-            left.loglog(
-                [one / x[0] for one in x], [one / y[0] for one in y], "o-",
-                label=f"{name}: {power:.2f}",
-            )  # fmt: skip
-    left.plot([1, 1000], [1, 1000], ":", color="grey", label="linear")
-    left.set(xlabel="quantity, relative", ylabel="CPU time, relative", title="Growth (exponent)")
-    left.legend(fontsize=8)
     rows, case = [], ""
     for section in sections:
         for row in section.rows:
@@ -62,6 +52,17 @@ def plot(sections: list[Section], path: Path) -> None:
             if row.target and not row.at_most and unit:
                 name = f"{case}: {row.what.strip()}" if row.what.startswith(" ") else row.what
                 rows.append((name, row.value / row.target))
+    size = (12, max(5.5, 0.14 * len(rows)))
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, constrained_layout=True)
+    for section in sections:
+        for name, (x, y, power) in section.curves.items():
+            left.loglog(
+                [one / x[0] for one in x], [one / y[0] for one in y], "o-",
+                label=f"{name}: {power:.2f}",
+            )  # fmt: skip
+    left.plot([1, 1000], [1, 1000], ":", color="grey", label="linear")
+    left.set(xlabel="quantity, relative", ylabel="CPU time, relative", title="Growth (exponent)")
+    left.legend(fontsize=8)
     names, values = [name for name, _ in rows], [value for _, value in rows]
     colours = ["tab:green" if value >= 1 else "tab:red" for value in values]
     right.barh(range(len(rows)), values, color=colours)
