@@ -6,7 +6,7 @@ once; a step allocates nothing but what it hands back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,49 +15,26 @@ from numpy.typing import NDArray
 from hwmodels.chip import Transit
 from hwmodels.errors import ModelError
 from hwmodels.fabric import mesh_kernel, mesh_senders
-from hwmodels.fabric.mesh import STEP, MeshTimes
+from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.mesh_layout import Layout
 from hwmodels.fabric.mesh_tables import (
     ARRIVE,
     ASKED,
     AXON,
     COLUMN_BIT,
-    CYCLE,
-    CYCLE_BITS,
-    DEEPEST,
-    FIFO,
     FLIT_BITS,
     GRANTED,
-    HEAD,
-    HOPS,
     INJECT,
-    INPUT,
-    LINE,
-    LINK,
-    LISTS,
     LONGEST_SERVICE,
     MESSAGE,
-    MOST,
     MOST_BIT,
-    MOST_INSTANTS,
-    NO_INPUT,
-    PAST,
     PATH,
-    PEER,
-    PEER_BITS,
-    PORT,
     PORT_BIT,
     RECEIVER,
     RECEIVER_BITS,
-    ROUTER,
-    ROW,
-    ROW_BITS,
     SERVICE,
     SOUTH_BIT,
-    TAIL,
     WEST_BIT,
-    WHEN,
-    WORD,
-    Shape,
     State,
     Traffic,
 )
@@ -68,7 +45,6 @@ from hwmodels.fabric.messages import (
     Carried,
     Messages,
     Routes,
-    ports_of,
 )
 from hwmodels.result import LINK as LOAD
 from hwmodels.result import PACKET
@@ -95,8 +71,7 @@ class BatchedEngine:
     Raises
     ------
     ModelError
-        For a mesh with more routers along a side or ports at a router than the tables can number,
-        or slower links.
+        For a mesh that is beyond the tables.
     """
 
     def __init__(
@@ -106,51 +81,14 @@ class BatchedEngine:
         mesh: MeshTimes,
         period_ps: int | None,
     ) -> None:
-        # Ports of a router, their rows, and the block of a router with all of them.
-        self._row = _whole_lines(FIFO + 2 * _power_of_two(mesh.link_depth))
-        self._block = (4 + mesh.ports) * self._row
-        if (
-            max(mesh.columns, mesh.rows) > HOPS
-            or 4 + mesh.ports > NO_INPUT
-            or mesh.columns * mesh.rows * self._block > ROW
-        ):
-            raise ModelError(
-                f"a mesh of {mesh.columns} x {mesh.rows} routers with {mesh.ports} ports is beyond "
-                f"the compiled fabric ({HOPS} x {HOPS}, {NO_INPUT - 4} ports); use "
-                "fidelity=reference"
-            )
-        slowest_ps = max(
-            mesh.row_latency_ps, mesh.column_latency_ps, mesh.row_cycle_ps, mesh.column_cycle_ps,
-            mesh.bridge_ps,
-        )  # fmt: skip
-        if slowest_ps > CYCLE:
-            raise ModelError(
-                f"a link that takes {slowest_ps / 1e9:.3g} ms is beyond the compiled fabric "
-                f"({CYCLE / 1e9:.3g} ms); use fidelity=reference"
-            )
-        deepest = max(mesh.link_depth, mesh.port_depth)
-        if deepest > DEEPEST:
-            raise ModelError(
-                f"a FIFO of {deepest} packets is beyond the compiled fabric ({DEEPEST}); use "
-                "fidelity=reference"
-            )
+        self._layout = Layout(position, host, mesh)
         self._mesh = mesh
         self._period_ps = period_ps
-        self._ports = np.array(ports_of(position, mesh.ports - 1), dtype=np.int64)
-        # Sender 0 is the host, sender k + 1 is core k.
-        routers = [x * mesh.rows + y for x, y in (host, *position.tolist())]
-        #: Where each sender enters: router, input, and the row of that port.
-        self._inlets = np.empty((3, len(routers)), dtype=np.int64)
-        self._inlets[0] = np.array(routers) * self._block
-        self._inlets[1] = 4 + np.array([mesh.ports - 1, *self._ports])
-        self._inlets[2] = self._inlets[0] + self._inlets[1] * self._row
-        #: Latency and cycle of each link.
-        self._kinds = {
-            place: mesh.link(*ends) for place, ends in self._outputs() if ends[:2] != ends[2:]
-        }
-        self._shape = self._make_shape()
-        self._state = self._make_state()
-        self._traffic = self._make_traffic()
+        self._ports = self._layout.ports
+        self._shape = self._layout.shape
+        self._state = State(*map(self._table, self._layout.state()))
+        empty = self._table(_NOTHING)
+        self._traffic = Traffic(self._table(self._layout.senders()), empty, empty)
         #: Of free-running steps: packets by message number, those that are under way, and their
         #: order of sending.
         self._rows = np.empty(0, dtype=PACKET)
@@ -181,78 +119,6 @@ class BatchedEngine:
         return table + [0] * more
 
     # Tables
-
-    def _make_shape(self) -> Shape:
-        mesh = self._mesh
-        # Links act within the longest of these, senders mostly within a thousand instants.
-        slowest = max((mesh.credit_ps, *(max(kind) for kind in self._kinds.values())))
-        instants = max(WORD * WORD, _power_of_two(2 * self._instants(slowest)))
-        return Shape(
-            row=self._row,
-            clock_ps=mesh.clock_ps,
-            instants=min(instants, MOST_INSTANTS),
-            link_depth=mesh.link_depth,
-            link_room=_power_of_two(mesh.link_depth),
-            port_depth=mesh.port_depth,
-            port_room=_power_of_two(mesh.port_depth),
-            credit=self._instants(mesh.credit_ps),
-            credit_ps=mesh.credit_ps,
-        )
-
-    def _instants(self, ps: int) -> int:
-        """How many instants a time takes."""
-        return -(-ps // self._mesh.clock_ps)
-
-    def _make_state(self) -> State:
-        shape = self._shape
-        senders = self._inlets.shape[1]
-        outputs = self._mesh.columns * self._mesh.rows * (4 + self._mesh.ports)
-        ports = np.zeros((outputs, shape.row), dtype=np.int64)
-        ports[:, LINK], ports[:, ASKED] = 1, MOST
-        # Places never used were left long ago: their credits are home.
-        ports[:, FIFO + WHEN :: 2] = PAST
-        mesh = ports.ravel()
-        for place, (_, _, to_x, to_y) in self._outputs():
-            router = place // self._block * self._block
-            number = (place - router) // self._row
-            peer = router << PEER_BITS | number << ROW_BITS
-            if place in self._kinds:
-                latency, cycle = (self._instants(ps) for ps in self._kinds[place])
-                mesh[place + LINK] = latency << CYCLE_BITS | cycle
-                peer |= (to_x * self._mesh.rows + to_y) * self._block + (number ^ 1) * self._row
-            mesh[place + PEER] = peer
-        mesh[self._inlets[2] + LINK] = np.arange(senders) << CYCLE_BITS | 1
-        wheel = np.zeros(LISTS + shape.instants)
-        wheel[LISTS:] = -1
-        table = self._table
-        return State(
-            mesh=table(mesh),
-            home=table(np.full(senders * shape.port_room, PAST)),
-            done_ps=table(np.full(senders, PAST)),
-            wheel=table(wheel),
-            granting=table(np.zeros(outputs + 1)),
-            heap_at=table(np.zeros(2 * outputs)),
-            heap_entry=table(np.zeros(2 * outputs)),
-        )
-
-    def _outputs(self) -> Iterator[tuple[int, tuple[int, int, int, int]]]:
-        """Place and ends of each output that exists, ports last."""
-        mesh = self._mesh
-        for x in range(mesh.columns):
-            for y in range(mesh.rows):
-                for output in range(4 + mesh.ports):
-                    dx, dy = STEP.get(output, (0, 0))
-                    if 0 <= x + dx < mesh.columns and 0 <= y + dy < mesh.rows:
-                        place = (x * mesh.rows + y) * self._block
-                        place += output * self._row
-                        yield place, (x, y, x + dx, y + dy)
-
-    def _make_traffic(self) -> Traffic:
-        senders = np.zeros((self._inlets.shape[1], 8), dtype=np.int64)
-        senders[:, HEAD] = senders[:, TAIL] = -1
-        senders[:, ROUTER], senders[:, INPUT], senders[:, PORT] = self._inlets
-        table, empty = self._table, np.empty(0)
-        return Traffic(senders=table(senders), messages=table(empty), delivered=table(empty))
 
     def _make_room(self, messages: int) -> None:
         """Have tables for at least so many messages."""
@@ -418,19 +284,9 @@ class BatchedEngine:
     def links(self) -> NDArray:
         """See :class:`~hwmodels.fabric.messages.Engine`."""
         rows, state = [], self._state.mesh
-        for place, ends in self._outputs():
-            cycle_ps = self._kinds[place][1] if place in self._kinds else 1
+        for place, ends in self._layout.outputs():
+            _, cycle_ps = self._layout.links.get(place, (0, 1))
             packets = int(state[place + GRANTED])
             most = int(state[place + ASKED] >> MOST_BIT) if packets else 0
             rows.append((*ends, packets, packets * cycle_ps, most))
         return np.array(rows, dtype=LOAD)
-
-
-def _whole_lines(n: int) -> int:
-    """The smallest multiple of a line that is at least ``n``."""
-    return -(-n // LINE) * LINE
-
-
-def _power_of_two(n: int) -> int:
-    """The smallest power of two that is at least ``n``."""
-    return 1 << max(n - 1, 0).bit_length()
