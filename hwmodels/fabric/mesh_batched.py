@@ -14,27 +14,19 @@ from numpy.typing import NDArray
 
 from hwmodels.chip import Transit
 from hwmodels.errors import ModelError
-from hwmodels.fabric import mesh_kernel, mesh_senders
+from hwmodels.fabric import mesh_kernel, mesh_packets, mesh_senders
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_layout import Layout
 from hwmodels.fabric.mesh_tables import (
     ARRIVE,
     ASKED,
     AXON,
-    COLUMN_BIT,
-    FLIT_BITS,
     GRANTED,
     INJECT,
     LONGEST_SERVICE,
     MESSAGE,
     MOST_BIT,
-    PATH,
-    PORT_BIT,
     RECEIVER,
-    RECEIVER_BITS,
-    SERVICE,
-    SOUTH_BIT,
-    WEST_BIT,
     State,
     Traffic,
 )
@@ -51,6 +43,7 @@ from hwmodels.result import PACKET
 
 #: What the column ``late_steps`` can hold.
 _LATEST = int(np.iinfo(PACKET["late_steps"]).max)
+_LASTING = ("source", "source_core", "destination_core", "synapses", "hops")
 _NOTHING = np.empty(0, dtype=np.int64)
 
 
@@ -165,8 +158,11 @@ class BatchedEngine:
 
     def _arrived(self, axon: NDArray[np.int64], n: int, skipped_ps: int) -> NDArray:
         """The packets that arrived in a step under a barrier."""
-        slots = np.asarray(self._traffic.delivered[:n], dtype=np.int64)
-        return self._stamped(self._described(self._step, axon[slots]), slots, skipped_ps)
+        packets = np.empty(n, dtype=PACKET)
+        self._function(mesh_packets.describe)(
+            self._traffic, axon, self._lasting(), self._step, skipped_ps, packets
+        )
+        return packets
 
     def _run_period(
         self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64], idle_end_ps: int
@@ -234,26 +230,27 @@ class BatchedEngine:
 
     def _ways(self, routes: Routes) -> tuple[Any, NDArray[np.int16]]:
         """The rows of axons, and how many hops each goes."""
-        hops = routes.end - routes.begin
-        row, column = hops.T.astype(np.int64)
-        paths = np.empty((len(hops), AXON), dtype=np.int64)
-        paths[:, PATH] = 4 + self._ports[routes.target] << PORT_BIT
-        paths[:, PATH] |= (row < 0) << WEST_BIT | np.abs(row)
-        paths[:, PATH] |= (column < 0) << SOUTH_BIT | np.abs(column) << COLUMN_BIT
-        paths[:, PATH] |= routes.core.astype(np.int64) + 1 << FLIT_BITS
-        paths[:, SERVICE] = routes.service_ps << RECEIVER_BITS | routes.target
-        return self._table(paths), np.abs(hops).sum(axis=1, dtype=np.int16)
+        paths = self._longer(self._table(_NOTHING), AXON * len(routes.core))
+        hops, column = np.empty(len(routes.core), dtype=np.int16), self._column
+        self._function(mesh_packets.fill_ways)(
+            column(self._ports), column(routes.core), column(routes.target),
+            column(routes.service_ps), column(routes.begin.ravel()), column(routes.end.ravel()),
+            paths, hops,
+        )  # fmt: skip
+        return paths, hops
+
+    def _lasting(self) -> tuple[NDArray, ...]:
+        """What packets over an axon have in common: columns of :data:`_LASTING`."""
+        routes = self._routes
+        assert routes is not None
+        return routes.source, routes.core, routes.target, routes.synapses, self._hops
 
     def _described(self, step: int, axon: NDArray[np.int64]) -> NDArray:
         """Packets over axons that have not been anywhere."""
-        routes, packets = self._routes, np.empty(len(axon), dtype=PACKET)
-        assert routes is not None
+        packets = np.empty(len(axon), dtype=PACKET)
         packets["step"] = step
-        packets["source"] = routes.source[axon]
-        packets["source_core"] = routes.core[axon]
-        packets["destination_core"] = routes.target[axon]
-        packets["synapses"] = routes.synapses[axon]
-        packets["hops"] = self._hops[axon]
+        for name, column in zip(_LASTING, self._lasting(), strict=True):
+            packets[name] = column[axon]
         packets["late_steps"] = 0
         packets["inject_ps"] = packets["arrive_ps"] = -1
         return packets

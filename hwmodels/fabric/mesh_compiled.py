@@ -15,23 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.compiling import aligned, compiled
-from hwmodels.fabric import mesh_kernel
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
-from hwmodels.fabric.mesh_ports import instant, row_of
-from hwmodels.fabric.mesh_tables import (
-    ARRIVE,
-    AXON,
-    COLUMN_BIT,
-    FLIT_BITS,
-    INJECT,
-    PATH,
-    PORT_BIT,
-    RECEIVER_BITS,
-    SERVICE,
-    SOUTH_BIT,
-    WEST_BIT,
-)
+from hwmodels.fabric.mesh_packets import describe
+from hwmodels.fabric.mesh_ports import instant
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
 from hwmodels.result import PACKET
 
@@ -40,16 +27,9 @@ class CompiledEngine(BatchedEngine):
     """The kernel on arrays, as machine code."""
 
     def steps(
-        self,
-        first: int,
-        axon: NDArray[np.int64],
-        sent_ps: NDArray[np.int64],
-        routes: Routes,
-        bounds: NDArray[np.int64],
-        now_ps: int,
-        overhead_ps: int,
-        sweep_ps: NDArray[np.int64],
-    ) -> tuple[NDArray[np.int64], NDArray]:
+        self, first: int, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], routes: Routes,
+        bounds: NDArray[np.int64], now_ps: int, overhead_ps: int, sweep_ps: NDArray[np.int64],
+    ) -> tuple[NDArray[np.int64], NDArray]:  # fmt: skip
         """Carry the messages of some steps under a barrier.
 
         Parameters
@@ -85,28 +65,6 @@ class CompiledEngine(BatchedEngine):
         self._step = first + len(counts) - 1
         return ends_ps, packets
 
-    def _arrived(self, axon: NDArray[np.int64], n: int, skipped_ps: int) -> NDArray:
-        packets = np.empty(n, dtype=PACKET)
-        self._function(describe)(
-            self._traffic, axon, self._lasting(), self._step, skipped_ps, packets
-        )
-        return packets
-
-    def _ways(self, routes: Routes) -> tuple[Any, NDArray[np.int16]]:
-        paths = aligned(AXON * len(routes.core), np.int64)
-        hops = np.empty(len(routes.core), dtype=np.int16)
-        self._function(fill_ways)(
-            self._ports, routes.core, routes.target, routes.service_ps, routes.begin, routes.end,
-            paths, hops,
-        )  # fmt: skip
-        return paths, hops
-
-    def _lasting(self) -> tuple[NDArray, ...]:
-        """What packets over an axon have in common, in the order of :data:`PACKET`."""
-        routes = self._routes
-        assert routes is not None
-        return routes.source, routes.core, routes.target, routes.synapses, self._hops
-
     def _table(self, values: Any) -> Any:
         # Rows of eight numbers begin where a line of the cache does.
         table = aligned(np.size(values), np.int64)
@@ -114,13 +72,15 @@ class CompiledEngine(BatchedEngine):
         return table
 
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return compiled(function, *mesh_kernel.PARTS.get(function, ()), allocates=False)
+        return compiled(function, *PARTS.get(function, ()), allocates=False)
 
     def _column(self, values: NDArray) -> Any:
         return values
 
     def _longer(self, table: Any, more: int) -> Any:
-        return np.concatenate([table, np.zeros(more, dtype=np.int64)])
+        longer = aligned(len(table) + more, np.int64)
+        longer[: len(table)] = table
+        return longer
 
 
 def carry_steps(  # type: ignore[no-untyped-def]
@@ -150,34 +110,6 @@ def carry_steps(  # type: ignore[no-untyped-def]
         ends_ps[k] = done_ps
         now_ps += done_ps + overhead_ps
     return clock_ps
-
-
-def fill_ways(ports, core, target, service_ps, begin, end, paths, hops):  # type: ignore[no-untyped-def]
-    """Fill in the rows of axons, and how many hops each goes, in one pass over some millions."""
-    for k in range(len(core)):
-        row, column = end[k, 0] - begin[k, 0], end[k, 1] - begin[k, 1]
-        path = 4 + ports[target[k]] << PORT_BIT | (row < 0) << WEST_BIT | abs(row)
-        path |= (column < 0) << SOUTH_BIT | abs(column) << COLUMN_BIT
-        paths[k * AXON + PATH] = (core[k] + 1) << FLIT_BITS | path
-        paths[k * AXON + SERVICE] = service_ps[k] << RECEIVER_BITS | target[k]
-        hops[k] = abs(row) + abs(column)
-
-
-def describe(traffic, axon, lasting, step, skipped_ps, packets):  # type: ignore[no-untyped-def]
-    """Fill in the packets that arrived in a step under a barrier, by time of arrival."""
-    source, core, target, synapses, hops = lasting
-    for i in range(len(packets)):
-        slot, packet = traffic.delivered[i], packets[i]
-        row, message = axon[slot], row_of(slot)
-        packet["step"] = step
-        packet["source"] = source[row]
-        packet["source_core"] = core[row]
-        packet["destination_core"] = target[row]
-        packet["synapses"] = synapses[row]
-        packet["hops"] = hops[row]
-        packet["late_steps"] = 0
-        packet["inject_ps"] = traffic.messages[message + INJECT] - skipped_ps
-        packet["arrive_ps"] = traffic.messages[message + ARRIVE] - skipped_ps
 
 
 _PARTS = (*PARTS[carry], carry, describe)

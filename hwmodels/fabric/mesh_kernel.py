@@ -24,6 +24,7 @@ What makes it fast:
 from __future__ import annotations
 
 from hwmodels.compiling import lowest_bit
+from hwmodels.fabric.mesh_packets import describe
 from hwmodels.fabric.mesh_ports import (
     compete,
     credit_at,
@@ -194,27 +195,13 @@ def carry(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps
 #: The functions that a kernel calls.
 _COMPETE = (port_of, place_of, row_of, instant, wanted, heap_put, mark, plan, compete, enter)
 _ADVANCE = (
-    *_COMPETE,
-    heap_take,
-    unmark,
-    marked_from,
-    next_instant,
-    look_again,
-    launch,
-    eject,
-    put_in_order,
-    home_of,
-    has_credit,
-    credit_at,
-    give_back,
-    follow,
-    take,
-    gather,
-    grant,
-)
+    *_COMPETE, heap_take, unmark, marked_from, next_instant, look_again, launch, eject,
+    put_in_order, home_of, has_credit, credit_at, give_back, follow, take, gather, grant,
+)  # fmt: skip
 PARTS = {
     advance: _ADVANCE,
     submit: _COMPETE,
     entries: (place_of, row_of),
+    describe: (row_of,),
     carry: (*_ADVANCE, submit, advance, all_done_ps),
 }

@@ -45,12 +45,8 @@ class Layout:
 
     Parameters
     ----------
-    position : int16, shape (cores, 2)
-        Router of each core.
-    host : tuple of int
-        Router of the host port.
-    mesh : MeshTimes
-        Its last port is the host's.
+    position, host, mesh
+        Of :class:`~hwmodels.fabric.simpy_engine.SimPyEngine`.
 
     Attributes
     ----------
