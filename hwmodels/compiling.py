@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
+#: What tells Numba of vectors of lanes.
+_LANES = "hwmodels.lanes_llvm"
+
 #: Bytes of a cache line, and of the widest registers.
 LINE = 64
 
@@ -45,6 +48,7 @@ def _numba() -> Any:
     llvmlite.binding.set_option("", "--runtime-memory-check-threshold=300")
     _load_array_functions()
     _count_trailing_zeros(numba)
+    importlib.import_module(_LANES)
     return numba
 
 
@@ -83,7 +87,7 @@ def _count_trailing_zeros(numba: Any) -> None:
 
 def lowest_bit(mask: int) -> int:
     """The number of the lowest bit that is set in a mask, of which one must be."""
-    return (mask & -mask).bit_length() - 1
+    return (int(mask) & -int(mask)).bit_length() - 1
 
 
 @cache
@@ -120,7 +124,10 @@ def _watch(kernel: Any, functions: tuple[Callable[..., Any], ...]) -> None:
     went in: other files, and constants from anywhere.
     """
     kept: Any = getattr(getattr(kernel, "_cache", None), "_cache_file", None)
-    files = sorted({Path(one.__code__.co_filename) for one in functions})
+    lanes = importlib.util.find_spec(_LANES)
+    sources = [one.__code__.co_filename for one in functions]
+    sources += [lanes.origin] if lanes is not None and lanes.origin else []
+    files = sorted({Path(source) for source in sources})
     if not hasattr(kept, "_source_stamp") or not all(file.exists() for file in files):
         return
     states = [(file.name, file.stat()) for file in files]

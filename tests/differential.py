@@ -20,10 +20,17 @@ Outcome = tuple[str | None, int]
 
 
 def mesh(seed: int) -> Outcome:
-    case = fabric_cases.random_case(seed)
+    return _mesh(fabric_cases.random_case(seed), set(EVENT_ENGINES) - {"reference"})
+
+
+def clocked(seed: int) -> Outcome:
+    return _mesh(fabric_cases.clocked_case(seed), {"compiled", "wide", "taking turns"})
+
+
+def _mesh(case: fabric_cases.Case, engines: set[str]) -> Outcome:
     packets = sum(len(messages) for messages, _ in case.steps)
     said = fabric_cases.carry("reference", case)
-    for engine in sorted(set(EVENT_ENGINES) - {"reference"}):
+    for engine in sorted(engines):
         found = fabric_cases.difference(case, engine, said)
         if found is not None:
             return f"{engine}: {found}", packets
@@ -36,7 +43,11 @@ def hierarchy(seed: int) -> Outcome:
 
 
 #: Fabrics by name; what each compares, from the number of a case.
-FABRICS: dict[str, Callable[[int], Outcome]] = {"mesh": mesh, "hierarchy": hierarchy}
+FABRICS: dict[str, Callable[[int], Outcome]] = {
+    "mesh": mesh,
+    "clocked": clocked,
+    "hierarchy": hierarchy,
+}
 
 
 def run(fabric: str, seeds: range) -> Iterator[tuple[int, Outcome]]:

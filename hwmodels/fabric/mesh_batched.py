@@ -143,18 +143,26 @@ class BatchedEngine:
         start_ps = self._mesh.edge_ps(self._clock_ps + self._mesh.settle_ps)
         n = len(messages)
         axon = self._follow(messages)
-        slots = self._numbered(n)
         self._make_room(n)
-        column = self._column
-        arrived, self._clock_ps = self._function(mesh_kernel.carry)(
-            self._shape, self._state, self._traffic, column(slots), column(axon), self._paths,
-            column(messages.sent_ps), start_ps, column(sweep_ps), self.keep_packets,
-        )  # fmt: skip
+        arrived, self._clock_ps = self._carry(axon, messages.sent_ps, start_ps, sweep_ps)
         assert arrived == n, "a packet is lost in the mesh"
         packets = NO_PACKETS
         if self.keep_packets:
             packets = self._arrived(axon, n, start_ps - now_ps)
         return Carried(packets, None, max(idle_end_ps, self._clock_ps - start_ps))
+
+    def _carry(
+        self, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], start_ps: int,
+        sweep_ps: NDArray[np.int64],
+    ) -> tuple[int, int]:  # fmt: skip
+        """One step under a barrier: how many messages arrived, and when all was done."""
+        column = self._column
+        arrived, done_ps = self._function(mesh_kernel.carry)(
+            self._shape, self._state, self._traffic, column(self._numbered(len(axon))),
+            column(axon), self._paths, column(sent_ps), start_ps, column(sweep_ps),
+            self.keep_packets,
+        )  # fmt: skip
+        return arrived, done_ps
 
     def _arrived(self, axon: NDArray[np.int64], n: int, skipped_ps: int) -> NDArray:
         """The packets that arrived in a step under a barrier."""
@@ -278,12 +286,16 @@ class BatchedEngine:
         packets["late_steps"] = np.minimum(self._step - packets["step"], _LATEST)
         return packets
 
+    def _load(self, place: int) -> tuple[int, int]:
+        """Packets that an output granted, and the most that were behind it at a time."""
+        packets = int(self._state.mesh[place + GRANTED])
+        return packets, int(self._state.mesh[place + ASKED] >> MOST_BIT) if packets else 0
+
     def links(self) -> NDArray:
         """See :class:`~hwmodels.fabric.messages.Engine`."""
-        rows, state = [], self._state.mesh
+        rows = []
         for place, ends in self._layout.outputs():
             _, cycle_ps = self._layout.links.get(place, (0, 1))
-            packets = int(state[place + GRANTED])
-            most = int(state[place + ASKED] >> MOST_BIT) if packets else 0
+            packets, most = self._load(place)
             rows.append((*ends, packets, packets * cycle_ps, most))
         return np.array(rows, dtype=LOAD)

@@ -15,16 +15,87 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.compiling import aligned, compiled
+from hwmodels.fabric import mesh_wide
+from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
 from hwmodels.fabric.mesh_packets import describe
 from hwmodels.fabric.mesh_ports import instant
+from hwmodels.fabric.mesh_wide_layout import WideLayout
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
+from hwmodels.lanes import LANES
 from hwmodels.result import PACKET
+
+#: The wide kernel is the faster one from so many hops on, for 64 routers at an edge of the clock.
+DENSE = 24
 
 
 class CompiledEngine(BatchedEngine):
-    """The kernel on arrays, as machine code."""
+    """The kernel on arrays, as machine code; two of them, if the mesh has a clock.
+
+    Steps under a barrier go over the wide kernel (:mod:`hwmodels.fabric.mesh_wide`) where those
+    before them had much traffic at a time.
+    """
+
+    def __init__(
+        self, position: NDArray[np.int16], host: tuple[int, int], mesh: MeshTimes,
+        period_ps: int | None,
+    ) -> None:  # fmt: skip
+        super().__init__(position, host, mesh, period_ps)
+        self._may_go_wide = period_ps is None and WideLayout.fits(mesh)
+        self._wide: WideLayout | None = None
+        self._is_wide = False
+        #: Hops at an edge of the clock of 64 routers, in the steps before.
+        self._density = 0.0
+
+    def _goes_wide(self) -> bool:
+        return self._density >= DENSE
+
+    def _lanes(self, most: int) -> tuple[Any, Any] | None:
+        """What the wide kernel has, if steps of so many messages at most go over it."""
+        if not self._may_go_wide or not (self._is_wide or self._goes_wide()):
+            return None
+        if self._wide is None:
+            self._wide = WideLayout(self._mesh, self._layout)
+        fast = self._wide
+        goes = most <= fast.most_messages and self._goes_wide()
+        if goes and not self._is_wide:
+            fast.take_pointers(self._state.mesh)
+        if self._is_wide and not goes:
+            fast.give_pointers(self._state.mesh)
+        self._is_wide = goes
+        return (fast.wide, fast.lanes) if goes else None
+
+    def _carried(self, messages: int, took_ps: int) -> None:
+        """Steps of so many messages took so long."""
+        if self._may_go_wide and messages:
+            words = self._mesh.columns * self._mesh.rows / LANES
+            edges = max(took_ps / self._mesh.clock_ps, 1.0) * max(words, 1.0)
+            self._density = messages * (1 + float(self._hops.mean())) / edges
+
+    def _carry(
+        self, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], start_ps: int,
+        sweep_ps: NDArray[np.int64],
+    ) -> tuple[int, int]:  # fmt: skip
+        fast = self._lanes(len(axon))
+        if fast is None:
+            arrived, done_ps = super()._carry(axon, sent_ps, start_ps, sweep_ps)
+        else:
+            arrived, done_ps = self._function(mesh_wide.carry)(
+                self._shape, self._state, self._traffic, *fast, self._numbered(len(axon)), axon,
+                self._paths, sent_ps, start_ps, sweep_ps, self.keep_packets,
+            )  # fmt: skip
+        self._carried(len(axon), done_ps - start_ps)
+        return arrived, done_ps
+
+    def _load(self, place: int) -> tuple[int, int]:
+        packets, most = super()._load(place)
+        router, output = divmod(place, self._layout.block)
+        output //= self._shape.row
+        if self._wide is None or output > 3:
+            return packets, most
+        more, deepest = self._wide.load(router, output)
+        return packets + more, max(most, deepest)
 
     def steps(
         self, first: int, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], routes: Routes,
@@ -57,12 +128,13 @@ class CompiledEngine(BatchedEngine):
         ends_ps = np.empty_like(counts)
         packets = np.empty(len(axon), dtype=PACKET) if self.keep_packets else NO_PACKETS
         self._clock_ps = compiled(carry_steps, *_PARTS, allocates=False)(
-            self._shape, self._state, self._traffic, self._numbered(most), axon, self._paths,
-            sent_ps, bounds, self._clock_ps, self._mesh.settle_ps, sweep_ps, now_ps, overhead_ps,
-            ends_ps, self._lasting(), first, packets,
+            self._shape, self._state, self._traffic, self._lanes(most), self._numbered(most),
+            axon, self._paths, sent_ps, bounds, self._clock_ps, self._mesh.settle_ps, sweep_ps,
+            now_ps, overhead_ps, ends_ps, self._lasting(), first, packets,
         )  # fmt: skip
         assert self._clock_ps >= 0, "a packet is lost in the mesh"
         self._step = first + len(counts) - 1
+        self._carried(len(axon), int(ends_ps[counts > 0].sum()))
         return ends_ps, packets
 
     def _table(self, values: Any) -> Any:
@@ -72,7 +144,8 @@ class CompiledEngine(BatchedEngine):
         return table
 
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        return compiled(function, *PARTS.get(function, ()), allocates=False)
+        parts = PARTS.get(function, mesh_wide.PARTS.get(function, ()))
+        return compiled(function, *parts, allocates=False)
 
     def _column(self, values: NDArray) -> Any:
         return values
@@ -84,8 +157,8 @@ class CompiledEngine(BatchedEngine):
 
 
 def carry_steps(  # type: ignore[no-untyped-def]
-    shape, state, traffic, slots, axon, paths, sent_ps, bounds, clock_ps, settle_ps, sweep_ps,
-    now_ps, overhead_ps, ends_ps, lasting, step, packets,
+    shape, state, traffic, fast, slots, axon, paths, sent_ps, bounds, clock_ps, settle_ps,
+    sweep_ps, now_ps, overhead_ps, ends_ps, lasting, step, packets,
 ):  # fmt: skip
     """See :meth:`CompiledEngine.steps`; returns the time in the mesh afterwards, or -1.
 
@@ -98,10 +171,19 @@ def carry_steps(  # type: ignore[no-untyped-def]
             done_ps = max(done_ps, sweep_ps[k, core])
         if end > begin:
             start_ps = instant(shape, clock_ps + settle_ps) * shape.clock_ps
-            n, clock_ps = carry(
-                shape, state, traffic, slots[: end - begin], axon[begin:end], paths,
-                sent_ps[begin:end], start_ps, sweep_ps[k], len(packets) > 0,
+            step_slots, step_axon, step_ps = (
+                slots[: end - begin], axon[begin:end], sent_ps[begin:end]
             )  # fmt: skip
+            if fast is None:
+                n, clock_ps = carry(
+                    shape, state, traffic, step_slots, step_axon, paths, step_ps, start_ps,
+                    sweep_ps[k], len(packets) > 0,
+                )  # fmt: skip
+            else:
+                n, clock_ps = mesh_wide.carry(
+                    shape, state, traffic, fast[0], fast[1], step_slots, step_axon, paths,
+                    step_ps, start_ps, sweep_ps[k], len(packets) > 0,
+                )  # fmt: skip
             if n != end - begin:
                 return -1
             done_ps = max(done_ps, clock_ps - start_ps)
@@ -112,4 +194,6 @@ def carry_steps(  # type: ignore[no-untyped-def]
     return clock_ps
 
 
-_PARTS = (*PARTS[carry], carry, describe)
+_PARTS = (
+    *PARTS[carry], carry, describe, *mesh_wide.PARTS[mesh_wide.carry], mesh_wide.carry
+)  # fmt: skip

@@ -52,6 +52,10 @@ class Layout:
     ----------
     ports : int64, shape (cores,)
         Local port of each core.
+    block : int
+        Numbers of a router in the table of the mesh.
+    inlets : int64, shape (1 + cores,)
+        Input at which each sender enters its router; the host is the first.
     links : dict of int to tuple of int
         Latency and cycle of each link in ps, by the row of its output.
     shape : Shape
@@ -66,16 +70,17 @@ class Layout:
     def __init__(self, position: NDArray[np.int16], host: tuple[int, int], mesh: MeshTimes) -> None:
         # The row of a port, and the block of a router with all of them.
         self._row = _whole_lines(FIFO + 2 * _power_of_two(mesh.link_depth))
-        self._block = (4 + mesh.ports) * self._row
+        self.block = (4 + mesh.ports) * self._row
         self._mesh = mesh
         self._check()
         self.ports = np.array(ports_of(position, mesh.ports - 1), dtype=np.int64)
         # Sender 0 is the host, sender k + 1 is core k: router, input, and the row of that port.
         routers = [x * mesh.rows + y for x, y in (host, *position.tolist())]
         self._inlets = np.empty((3, len(routers)), dtype=np.int64)
-        self._inlets[0] = np.array(routers) * self._block
+        self._inlets[0] = np.array(routers) * self.block
         self._inlets[1] = 4 + np.array([mesh.ports - 1, *self.ports])
         self._inlets[2] = self._inlets[0] + self._inlets[1] * self._row
+        self.inlets = self._inlets[1]
         self.links = {
             place: mesh.link(*ends) for place, ends in self.outputs() if ends[:2] != ends[2:]
         }
@@ -86,7 +91,7 @@ class Layout:
         if (
             max(mesh.columns, mesh.rows) > HOPS
             or 4 + mesh.ports > NO_INPUT
-            or mesh.columns * mesh.rows * self._block > ROW
+            or mesh.columns * mesh.rows * self.block > ROW
         ):
             raise ModelError(
                 f"a mesh of {mesh.columns} x {mesh.rows} routers with {mesh.ports} ports is beyond "
@@ -141,13 +146,13 @@ class Layout:
         rows[:, FIFO + WHEN :: 2] = PAST
         table = rows.ravel()
         for place, (_, _, to_x, to_y) in self.outputs():
-            router = place // self._block * self._block
+            router = place // self.block * self.block
             number = (place - router) // self._row
             peer = router << PEER_BITS | number << ROW_BITS
             if place in self.links:
                 latency, cycle = (self._instants(ps) for ps in self.links[place])
                 table[place + LINK] = latency << CYCLE_BITS | cycle
-                peer |= (to_x * mesh.rows + to_y) * self._block + (number ^ 1) * self._row
+                peer |= (to_x * mesh.rows + to_y) * self.block + (number ^ 1) * self._row
             table[place + PEER] = peer
         table[self._inlets[2] + LINK] = np.arange(senders) << CYCLE_BITS | 1
         wheel = np.zeros(LISTS + shape.instants)
@@ -177,7 +182,7 @@ class Layout:
                 for output in range(4 + mesh.ports):
                     dx, dy = STEP.get(output, (0, 0))
                     if 0 <= x + dx < mesh.columns and 0 <= y + dy < mesh.rows:
-                        place = (x * mesh.rows + y) * self._block
+                        place = (x * mesh.rows + y) * self.block
                         place += output * self._row
                         yield place, (x, y, x + dx, y + dy)
 

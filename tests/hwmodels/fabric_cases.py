@@ -10,8 +10,27 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.mesh_compiled import CompiledEngine
 from hwmodels.fabric.messages import HOST, Messages, no_messages
 from hwmodels.fabric.multicore import EVENT_ENGINES
+
+
+class Wide(CompiledEngine):
+    """Every step over the wide kernel."""
+
+    def _goes_wide(self) -> bool:
+        return True
+
+
+class TakingTurns(CompiledEngine):
+    """The wide kernel and the other one carry a step each."""
+
+    def _goes_wide(self) -> bool:
+        return not self._is_wide
+
+
+#: All engines, and what the compiled one does of itself where it is faster.
+ENGINES = {**EVENT_ENGINES, "wide": Wide, "taking turns": TakingTurns}
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,36 @@ def random_case(seed: int) -> Case:
     return Case(mesh, position, host, period, tuple(steps))
 
 
+def clocked_case(seed: int) -> Case:
+    """A mesh with a clock, of up to some hundred routers, under a barrier."""
+    rng = np.random.default_rng(seed)
+
+    def pick(*values):
+        return int(rng.choice(values))
+
+    columns = pick(1, 2, 5, 8, 13, 66)
+    rows = pick(1, 3, 7, 8, 66) if columns < 6 else pick(1, 2, 3, 9)
+    ports = pick(1, 1, 1, 2, 4, 11)
+    clock = pick(2, 5, 581)
+    small = lambda most: int(rng.integers(1, most * clock + 1))  # noqa: E731
+    mesh = MeshTimes(
+        columns=columns, rows=rows, ports=ports + 1,
+        row_latency_ps=small(3), column_latency_ps=small(9), row_cycle_ps=small(2),
+        column_cycle_ps=small(4), link_depth=pick(1, 2, 3, 4, 9), port_depth=pick(1, 2, 5),
+        credit_ps=small(3), clock_ps=clock,
+    )  # fmt: skip
+    cores = columns * rows * ports
+    routers = rng.permutation(cores) // ports
+    position = np.stack([routers // rows, routers % rows], 1).astype(np.int16)
+    host = (int(rng.integers(columns)), int(rng.integers(rows)))
+    hot, gap, service = pick(0, 0, 1, 3), pick(0, 1, 4) * clock, pick(0, 1, 30) * clock
+    steps = []
+    for step in range(1, 4):
+        n = int(rng.integers(0, pick(2, 60, 400)))
+        steps.append(_random_step(rng, step, n, cores, position, host, hot, gap, service))
+    return Case(mesh, position, host, None, tuple(steps))
+
+
 def _random_step(rng, step, n, cores, position, host, hot, gap, service):
     core = np.sort(rng.integers(-1, cores, n)).astype(np.int32)
     places = rng.integers(0, cores, max(hot, 1))
@@ -87,7 +136,7 @@ def _random_step(rng, step, n, cores, position, host, hot, gap, service):
 
 def carry(engine: str, case: Case):
     """Everything an engine says about a case."""
-    fabric = EVENT_ENGINES[engine](case.position, case.host, case.mesh, case.period_ps)
+    fabric = ENGINES[engine](case.position, case.host, case.mesh, case.period_ps)
     said, now_ps = [], 0
     for messages, sweep_ps in case.steps:
         carried = fabric.step(messages, now_ps, sweep_ps)

@@ -13,10 +13,22 @@ from hwmodels.errors import ModelError
 from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_batched import BatchedEngine
+from hwmodels.fabric.mesh_compiled import CompiledEngine
+from hwmodels.fabric.mesh_wide_layout import WideLayout
+from hwmodels.fabric.messages import Messages
 from hwmodels.fabric.multicore import EVENT_ENGINES
-from tests.hwmodels.fabric_cases import carry, difference, random_case
+from tests.hwmodels.fabric_cases import (
+    ENGINES,
+    Wide,
+    carry,
+    clocked_case,
+    difference,
+    random_case,
+)
 
 OTHERS = sorted(set(EVENT_ENGINES) - {"reference"})
+#: What the compiled engine may do where the mesh has a clock.
+ON_CLOCKED = sorted(set(ENGINES) - {"reference", "batched"})
 
 
 @pytest.mark.parametrize("engine", OTHERS)
@@ -25,6 +37,75 @@ OTHERS = sorted(set(EVENT_ENGINES) - {"reference"})
 @settings(max_examples=120, deadline=None)
 def test_an_engine_equals_the_reference_in_every_packet_link_and_step(engine, seed):
     assert difference(random_case(seed), engine) is None
+
+
+@pytest.mark.parametrize("engine", ON_CLOCKED)
+@example(seed=18)  # the next step begins while credits of the last one come home
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_sixty_four_routers_at_a_time_equal_the_reference(engine, seed):
+    assert difference(clocked_case(seed), engine) is None
+
+
+def test_most_meshes_with_a_clock_may_go_wide_and_some_have_many_words():
+    cases = [clocked_case(seed) for seed in range(60)]
+    assert sum(WideLayout.fits(case.mesh) for case in cases) > 50
+    assert sum(case.mesh.columns * case.mesh.rows > 128 for case in cases) > 10
+    assert not WideLayout.fits(replace(cases[0].mesh, clock_ps=1))
+    assert not WideLayout.fits(replace(cases[0].mesh, columns=3, chip_columns=2))
+    assert not WideLayout.fits(replace(cases[0].mesh, link_depth=1000))
+    assert not WideLayout.fits(replace(cases[0].mesh, credit_ps=40 * cases[0].mesh.clock_ps))
+
+
+def test_a_step_goes_wide_where_the_one_before_had_much_traffic_at_a_time():
+    went = []
+
+    class Watched(CompiledEngine):
+        def _carry(self, *arguments):
+            carried = super()._carry(*arguments)
+            went.append(self._is_wide)
+            return carried
+
+    position = np.stack(np.divmod(np.arange(64), 8), 1).astype(np.int16)
+    mesh = MeshTimes(8, 8, 2, *[10] * 4, link_depth=4, port_depth=4, credit_ps=10, clock_ps=10)
+    engine = Watched(position, (0, 0), mesh, None)
+    reference = EVENT_ENGINES["reference"](position, (0, 0), mesh, None)
+    ends = position.astype(np.int64)
+    # Every router sends at every edge, or one router does; and nobody sends at all.
+    for step, senders in enumerate((64, 64, 1, 1, 64, 0, 64), 1):
+        core = np.repeat(np.arange(senders), 20).astype(np.int32)
+        target, n = core[::-1] if senders > 1 else core + 63, len(core)
+        messages = Messages(
+            step=step, source=np.arange(n), core=core, target=target,
+            synapses=np.ones(n, dtype=np.int64), sent_ps=np.tile(np.arange(20) * 10, senders),
+            service_ps=np.zeros(n, dtype=np.int64), begin=ends[core], end=ends[target],
+        )  # fmt: skip
+        sweep_ps = np.where(np.arange(64) < senders, 190, 0)
+        carried = [one.step(messages, step * 10**6, sweep_ps) for one in (engine, reference)]
+        assert np.array_equal(carried[0].packets, carried[1].packets)
+    assert went == [False, True, True, False, False, True]
+    assert np.array_equal(engine.links(), reference.links())
+
+
+def test_more_messages_than_a_flit_can_number_go_one_by_one(monkeypatch):
+    case = next(
+        case
+        for case in map(clocked_case, range(100))
+        if WideLayout.fits(case.mesh) and len(case.steps[1][0]) > 100 > len(case.steps[2][0]) > 9
+    )
+    went = []
+
+    class Watched(Wide):
+        def _carry(self, axon, *arguments):
+            carried = super()._carry(axon, *arguments)
+            self._wide.most_messages = 100
+            went.append((len(axon), self._is_wide))
+            return carried
+
+    monkeypatch.setitem(ENGINES, "watched", Watched)
+    assert difference(case, "watched") is None
+    assert went[0][1]
+    assert [wide for _, wide in went[1:]] == [False, True]
 
 
 def test_random_cases_are_hard_enough():

@@ -1,0 +1,247 @@
+"""The mesh of :mod:`hwmodels.fabric.mesh` with a clock, 64 routers at a time.
+
+At an edge of the clock many routers grant at once, by the same rules. Here a router is a bit of a
+word, and what routers do is said in operations on words: which heads want an output, which of them
+round robin grants, which FIFOs have a place. Packets are lanes of 32 bits, moved 64 at a time under
+a mask (:mod:`hwmodels.lanes`). What belongs to one packet alone, entering and being served, is done
+as in :mod:`hwmodels.fabric.mesh_kernel`, on the same tables: between steps either kernel may go on.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwmodels.compiling import lowest_bit
+from hwmodels.fabric.mesh_ports import (
+    compete,
+    eject,
+    has_credit,
+    home_of,
+    instant,
+    look_again,
+    place_of,
+    port_of,
+    put_in_order,
+    row_of,
+    wanted,
+)
+from hwmodels.fabric.mesh_senders import all_done_ps, enter, follow, submit
+from hwmodels.fabric.mesh_tables import (
+    AFTER_INPUT,
+    CYCLE_BITS,
+    FAR,
+    FLIT_BITS,
+    GRANTED,
+    HEAD,
+    INDEX,
+    INPUT_BIT,
+    LINK,
+    LISTS,
+    NO_INPUT,
+    NOW,
+    PATH,
+    PATHS,
+    PEER,
+    ROW,
+    ROW_BITS,
+)
+from hwmodels.fabric.mesh_wheel import (
+    heap_put,
+    heap_take,
+    mark,
+    marked_from,
+    next_instant,
+    plan,
+    unmark,
+)
+from hwmodels.fabric.mesh_wide_words import (
+    arrive,
+    call,
+    happen,
+    look,
+    move_up,
+    narrow,
+    offset_of,
+    send,
+    settle,
+    take_credits,
+    touch,
+    turn,
+)
+from hwmodels.lanes import (
+    LANE_BITS,
+    LANES,
+    WORDS,
+    lane,
+    merge,
+    round_robin,
+    take_from_ranks,
+    without_lowest,
+)
+
+
+def begin(shape, state, traffic, wide, lanes, now):  # type: ignore[no-untyped-def]
+    """Messages enter their ports, and receivers have a credit again."""
+    wheel, mesh, blocks = state.wheel, state.mesh, lanes.blocks
+    slot = now & (shape.instants - 1) & INDEX
+    entry = wheel[LISTS + slot]
+    if entry < 0:
+        return
+    wheel[LISTS + slot] = -1
+    unmark(wheel, slot)
+    while entry >= 0:
+        out, mine, after = entry & ROW, entry >> INPUT_BIT, (entry >> ROW_BITS) & ROW
+        entry = mesh[after]
+        port = out if mine == NO_INPUT else after - AFTER_INPUT
+        number = ((mesh[port + PEER] >> ROW_BITS) & NO_INPUT) - 4
+        sender = (mesh[port + LINK] >> CYCLE_BITS) & INDEX
+        router = lanes.router_of[sender]
+        word = router >> LANE_BITS
+        at, bit = word * wide.block + 4 + number, lane(router & (LANES - 1))
+        if mine == NO_INPUT:
+            blocks[(at + wide.busy) & INDEX] ^= bit
+        else:
+            message = traffic.senders[(sender << 3) + HEAD]
+            path = traffic.messages[row_of(message) + PATH] & PATHS
+            place = wide.front + (4 + number) * wide.stride + router
+            lanes.flits[place & INDEX] = narrow(wide, path, message)
+            blocks[at & INDEX] |= bit
+        call(wide, lanes, word, now)
+
+
+def serve(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n):  # type: ignore[no-untyped-def]
+    """Packets leave to their cores; returns how many messages have arrived."""
+    mesh, blocks, flits, first = state.mesh, lanes.blocks, lanes.flits, word << LANE_BITS
+    merge(
+        flits, wide.ejected, wide.front + first, wide.stride, blocks, grants + 4 + port, wide.row,
+        0, 4, 4, wide.inputs, some, 0,
+    )  # fmt: skip
+    while some:
+        bit = lowest_bit(some)
+        some = without_lowest(some)
+        slot = np.int64(flits[(wide.ejected + bit) & INDEX]) >> wide.message_bit
+        out = ((first + bit) * wide.router + (4 + port) * shape.row) & INDEX
+        number = mesh[out + GRANTED]
+        has_credit(shape, state, 4 + port, out, out, number, now)
+        receiver = (mesh[out + LINK] >> CYCLE_BITS) & INDEX
+        eject(shape, state, traffic, receiver, number, slot << FLIT_BITS, now * shape.clock_ps, n)
+        n += 1
+        mesh[out + GRANTED] = number + 1
+        home = state.home[home_of(shape, mesh, out, number + 1 - shape.port_depth)]
+        if home > now + 1:
+            blocks[(at + wide.busy + 4 + port) & INDEX] |= lane(bit)
+            look_again(shape, state, out, home)
+    return n
+
+
+def grant(shape, state, traffic, wide, lanes, word, now, n):  # type: ignore[no-untyped-def]
+    """The routers of a word grant what they can; returns how many messages have arrived."""
+    blocks, row, at = lanes.blocks, wide.row, word * wide.block
+    wants = wide.words * wide.block
+    grants = wants + wide.inputs * row
+    granted = grants + wide.inputs * row
+    popped, left = granted + row, granted + 2 * row
+    happen(wide, lanes, at, now)
+    if not look(wide, lanes, at, wants, word << LANE_BITS):
+        return n
+    full, busy = at + wide.used + (wide.ranks - 2) * row, at + wide.busy
+    round_robin(blocks, wants, at + wide.pointers, full, busy, grants, popped, wide.inputs, row)
+    moved = 0
+    for output in range(4):
+        some = blocks[(granted + output) & INDEX]
+        moved |= some
+        if some:
+            send(wide, lanes, at, grants, word, output, some)
+    found = moved
+    for port in range(wide.inputs - 4):
+        some = blocks[(granted + 4 + port) & INDEX]
+        blocks[(granted + 4 + port) & INDEX] = 0
+        found |= some
+        if some:
+            n = serve(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n)
+    if not found:
+        return n
+    call(wide, lanes, word, now + 1)
+    if moved:
+        take_credits(wide, lanes, at, granted, left, word, now)
+    for head in range(4):
+        some = blocks[(popped + head) & INDEX]
+        moved |= some
+        lanes.left[(head * wide.guarded + wide.guard + word) & INDEX] = some
+    for port in range(wide.inputs - 4):
+        rest = blocks[(popped + 4 + port) & INDEX]
+        while rest:
+            router = ((word << LANE_BITS) + lowest_bit(rest)) * wide.router
+            rest = without_lowest(rest)
+            inlet = (router + (4 + port) * shape.row) & INDEX
+            follow(shape, state, traffic, router, 4 + port, inlet, now)
+    for column in range(0, row, WORDS):
+        here = at + column
+        while take_from_ranks(
+            blocks, here & INDEX, (here + row) & INDEX, (popped + column) & INDEX
+        ):
+            here += row
+    if moved:
+        touch(wide, lanes, word)
+    return n
+
+
+def advance(shape, state, traffic, wide, lanes, ordered):  # type: ignore[no-untyped-def]
+    """Everything until the mesh is empty; returns how many messages arrived.
+
+    Their order matters only if it shall be ``ordered``.
+    """
+    wheel, due, near, n, active = state.wheel, lanes.due, lanes.near, 0, False
+    last = wheel[NOW] - 1
+    while True:
+        # Nothing may be on the wheel at the next edge, and words be due all the same.
+        now = wheel[NOW]
+        found = next_instant(shape, state, now + 1 if active else FAR)
+        if not active:
+            now = found
+        if now >= FAR:
+            # After the last packet only credits came home: the next step may begin meanwhile.
+            wheel[NOW] = last + 1
+            return n
+        wheel[NOW] = now
+        begin(shape, state, traffic, wide, lanes, now)
+        before, slot = n, lane(now & (wide.slots - 1))
+        for word in range(wide.words):
+            if due[word] & slot:
+                due[word] ^= slot
+                n = grant(shape, state, traffic, wide, lanes, word, now, n)
+        for word in range(wide.words):
+            if near[wide.guard + word]:
+                near[wide.guard + word] = 0
+                settle(wide, lanes, word, now)
+        active = False
+        for word in range(wide.words):
+            active |= due[word] != 0
+        for place in range(len(lanes.sent)):
+            lanes.sent[place] = 0
+            lanes.left[place] = 0
+        wheel[NOW] = now + 1
+        if n > before:
+            last = now
+            if ordered:
+                put_in_order(traffic, before, n)
+
+
+def carry(  # type: ignore[no-untyped-def]
+    shape, state, traffic, wide, lanes, slots, axon, paths, sent_ps, start_ps, sweep_ps, ordered,
+):  # fmt: skip
+    """A step whose end everything waits for: how many messages arrived, and when all was done."""
+    submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, True)
+    n = advance(shape, state, traffic, wide, lanes, ordered)
+    return n, all_done_ps(state, traffic)
+
+
+#: The functions that the kernel calls.
+PARTS = {
+    carry: (
+        port_of, place_of, row_of, instant, wanted, heap_put, mark, plan, compete, enter,
+        heap_take, unmark, marked_from, next_instant, look_again, eject, put_in_order, home_of,
+        has_credit, follow, narrow, offset_of, call, begin, arrive, turn, look, send,
+        serve, happen, take_credits, touch, grant, move_up, settle, advance, submit, all_done_ps,
+    )
+}  # fmt: skip

@@ -1,0 +1,221 @@
+"""What the routers of a word do together, for :mod:`hwmodels.fabric.mesh_wide`."""
+
+from __future__ import annotations
+
+from hwmodels.fabric.mesh_tables import (
+    COLUMN_BIT,
+    HOPS,
+    INDEX,
+    PORT_BIT,
+    PORTS,
+    SOUTH_BIT,
+    WEST_BIT,
+)
+from hwmodels.fabric.mesh_wide_tables import RING
+from hwmodels.lanes import (
+    LANE_BITS,
+    WORDS,
+    add_to_ranks,
+    count_in_digits,
+    join,
+    lane,
+    merge,
+    move,
+    take_from_ranks,
+    toggle,
+    with_bits,
+    with_value,
+    word_at,
+)
+
+
+def narrow(wide, path, message):  # type: ignore[no-untyped-def]
+    """A flit in 32 bits."""
+    flit = path & HOPS | ((path >> COLUMN_BIT) & HOPS) << wide.y_bit
+    flit |= ((path >> WEST_BIT) & 1) << wide.west_bit | ((path >> SOUTH_BIT) & 1) << wide.south_bit
+    flit |= (((path >> PORT_BIT) & PORTS) - 4) << wide.port_bit
+    return flit | message << wide.message_bit
+
+
+def offset_of(wide, side):  # type: ignore[no-untyped-def]
+    """How many routers farther the neighbour on a side is."""
+    far = wide.rows if side < 2 else 1
+    return -far if side & 1 else far
+
+
+def call(wide, lanes, word, at):  # type: ignore[no-untyped-def]
+    """Have a word looked at in an instant."""
+    lanes.due[word & INDEX] |= lane(at & (wide.slots - 1))
+
+
+def turn(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
+    """What heads want that are in the right column."""
+    blocks, flits = lanes.blocks, lanes.flits
+    far = some & with_bits(flits, heads, wide.y_mask)
+    south = far & with_bits(flits, heads, 1 << wide.south_bit)
+    blocks[(wants + 2) & INDEX] = far ^ south
+    blocks[(wants + 3) & INDEX] = south
+    arrive(wide, lanes, heads, wants, some ^ far)
+
+
+def arrive(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
+    """What heads want that are at their router."""
+    place = wants + 4
+    for port in range(wide.inputs - 5):
+        here = some & with_value(lanes.flits, heads, wide.port_mask, port << wide.port_bit)
+        lanes.blocks[place & INDEX] = here
+        some ^= here
+        place += 1
+    lanes.blocks[place & INDEX] = some
+
+
+def look(wide, lanes, at, wants, first):  # type: ignore[no-untyped-def]
+    """Which output each head of a word's routers wants; returns whether there is any head."""
+    blocks, flits, row = lanes.blocks, lanes.flits, wide.row
+    found, heads = 0, wide.front + first
+    for head in range(2):
+        some = blocks[(at + head) & INDEX]
+        far = some & with_bits(flits, heads, wide.x_mask)
+        blocks[(wants + (head ^ 1)) & INDEX] = far
+        turn(wide, lanes, heads, wants, some ^ far)
+        found |= some
+        wants += row
+        heads += wide.stride
+    for head in range(2, 4):
+        some = blocks[(at + head) & INDEX]
+        far = some & with_bits(flits, heads, wide.y_mask)
+        blocks[(wants + (head ^ 1)) & INDEX] = far
+        arrive(wide, lanes, heads, wants, some ^ far)
+        found |= some
+        wants += row
+        heads += wide.stride
+    for head in range(4, wide.inputs):
+        some = blocks[(at + head) & INDEX]
+        far = some & with_bits(flits, heads, wide.x_mask)
+        west = far & with_bits(flits, heads, 1 << wide.west_bit)
+        blocks[wants & INDEX] = far ^ west
+        blocks[(wants + 1) & INDEX] = west
+        turn(wide, lanes, heads, wants, some ^ far)
+        found |= some
+        wants += row
+        heads += wide.stride
+    return found
+
+
+def send(wide, lanes, at, grants, word, output, some):  # type: ignore[no-untyped-def]
+    """Packets leave over links, to the first places behind these that are free."""
+    blocks, row = lanes.blocks, wide.row
+    heads, less = wide.front + (word << LANE_BITS), 1 if output < 2 else 1 << wide.y_bit
+    to = heads + (output ^ 1) * wide.stride + offset_of(wide, output)
+    placed = at + wide.placed + output
+    lanes.sent[(output * wide.guarded + wide.guard + word) & INDEX] = some
+    # Of neighbours, those from which packets get there: none turns back, or into a row.
+    first, last = (output ^ 1, (output ^ 1) + 1) if output < 2 else (0, output)
+    local = 3 if output == 2 else 4
+    while some:
+        before = blocks[placed & INDEX]
+        blocks[placed & INDEX] = before | some
+        merge(
+            lanes.flits, to, heads, wide.stride, blocks, grants + output, row, first, last,
+            local, wide.inputs, some & ~before, less,
+        )  # fmt: skip
+        some &= before
+        placed += row
+        to += wide.inputs * wide.stride
+
+
+def happen(wide, lanes, at, now):  # type: ignore[no-untyped-def]
+    """Packets arrive at the FIFOs of a word's routers, credits at outputs; links become free."""
+    blocks, row = lanes.blocks, wide.row
+    ring = at + wide.ring + (now & (wide.slots - 1)) * RING * row
+    for column in range(0, row, WORDS):
+        here, come = at + column, ring + column
+        while add_to_ranks(blocks, here & INDEX, come & INDEX):
+            here += row
+        here, home = at + wide.used + column, ring + row + column
+        while take_from_ranks(blocks, here & INDEX, (here + row) & INDEX, home & INDEX):
+            here += row
+        if wide.row_cycle > 1 or wide.column_cycle > 1:
+            here, free = at + wide.busy + column, ring + 2 * row + column
+            toggle(blocks, here & INDEX, free & INDEX)
+
+
+def take_credits(wide, lanes, at, granted, left, word, now):  # type: ignore[no-untyped-def]
+    """Credits, and links, of what outputs to neighbours granted are used."""
+    blocks, row = lanes.blocks, wide.row
+    for k in range(4):
+        blocks[(left + k) & INDEX] = blocks[(granted + k) & INDEX]
+    used, most = at + wide.used, at + wide.most
+    join(blocks, most & INDEX, left & INDEX)
+    while add_to_ranks(blocks, used & INDEX, left & INDEX):
+        used += row
+        most += row
+        join(blocks, most & INDEX, left & INDEX)
+    if wide.row_cycle > 1 or wide.column_cycle > 1:
+        for output in range(4):
+            cycle = wide.row_cycle if output < 2 else wide.column_cycle
+            some = blocks[(granted + output) & INDEX]
+            if cycle > 1 and some:
+                blocks[(at + wide.busy + output) & INDEX] |= some
+                slot = (now + cycle) & (wide.slots - 1)
+                ring = at + wide.ring + (slot * RING + 2) * row
+                blocks[(ring + output) & INDEX] = some
+                call(wide, lanes, word, now + cycle)
+    digit = at + wide.digits
+    while count_in_digits(blocks, digit & INDEX, granted & INDEX):
+        digit += row
+
+
+def touch(wide, lanes, word):  # type: ignore[no-untyped-def]
+    """Something moved in a word: have it and its neighbours settled."""
+    near, middle = lanes.near, wide.guard + word
+    for side in range(2):
+        far = middle + (offset_of(wide, side) >> LANE_BITS)
+        near[far & INDEX] = near[(far + 1) & INDEX] = 1
+    near[(middle - 1) & INDEX] = near[middle & INDEX] = near[(middle + 1) & INDEX] = 1
+
+
+def settle(wide, lanes, word, now):  # type: ignore[no-untyped-def]
+    """What neighbours of a word's routers did in an instant: FIFOs move up, packets arrive."""
+    blocks, row, at, first = lanes.blocks, wide.row, word * wide.block, word << LANE_BITS
+    last = wide.slots - 1
+    home = at + wide.ring + (((now + wide.credit) & last) * RING + 1) * row
+    any_back, row_come, column_come = 0, 0, 0
+    for side in range(4):
+        offset, guarded = offset_of(wide, side), (side ^ 1) * wide.guarded + wide.guard
+        bit = (guarded << LANE_BITS) + first + offset
+        latency = wide.row_latency if side < 2 else wide.column_latency
+        come = word_at(lanes.sent, bit)
+        blocks[(at + wide.ring + ((now + latency) & last) * RING * row + side) & INDEX] = come
+        if side < 2:
+            row_come |= come
+        else:
+            column_come |= come
+        back = word_at(lanes.left, bit)
+        blocks[(home + side) & INDEX] = back
+        any_back |= back
+        placed = at + wide.placed + side
+        above = blocks[(placed + row) & INDEX]
+        blocks[placed & INDEX] &= above | ~back
+        back &= above
+        if back:
+            to = wide.front + (side ^ 1) * wide.stride + first + offset
+            move_up(wide, lanes, placed, to, back)
+    if any_back:
+        call(wide, lanes, word, now + wide.credit)
+    if row_come:
+        call(wide, lanes, word, now + wide.row_latency)
+    if column_come:
+        call(wide, lanes, word, now + wide.column_latency)
+
+
+def move_up(wide, lanes, placed, to, back):  # type: ignore[no-untyped-def]
+    """Packets that stand second or farther behind in FIFOs move up by a place."""
+    blocks, up = lanes.blocks, wide.inputs * wide.stride
+    while back:
+        move(lanes.flits, to, to + up, back)
+        to += up
+        placed += wide.row
+        above = blocks[(placed + wide.row) & INDEX]
+        blocks[placed & INDEX] &= above | ~back
+        back &= above
