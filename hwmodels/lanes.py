@@ -86,13 +86,6 @@ def take_from_ranks(words: NDArray[np.int64], at: int, above: int, some: int) ->
     return bool(left.any())
 
 
-def count_in_digits(words: NDArray[np.int64], at: int, some: int) -> bool:
-    """One more for each lane in a count of binary digits: the step for one digit."""
-    digit, left = words[at : at + WORDS], words[some : some + WORDS]
-    digit[:], left[:] = digit ^ left, digit & left
-    return bool(left.any())
-
-
 def join(words: NDArray[np.int64], at: int, some: int) -> None:
     """Eight words have the lanes of others as well."""
     words[at : at + WORDS] |= words[some : some + WORDS]

@@ -166,15 +166,6 @@ def _(b: Any, words: Row, at: Any, above: Any, some: Any) -> Any:
     return is_any(b, left)
 
 
-@machine_code(lanes.count_in_digits, types.boolean)
-def _(b: Any, words: Row, at: Any, some: Any) -> Any:
-    digit, left = words.get(at, EIGHT), words.get(some, EIGHT)
-    words.put(at, b.xor(digit, left))
-    left = b.and_(digit, left)
-    words.put(some, left)
-    return is_any(b, left)
-
-
 @machine_code(lanes.join)
 def _(b: Any, words: Row, at: Any, some: Any) -> None:
     words.put(at, b.or_(words.get(at, EIGHT), words.get(some, EIGHT)))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.chip import Transit
-from hwmodels.fabric.mesh import MeshTimes
+from hwmodels.fabric.mesh import STEP, MeshTimes
 from hwmodels.fabric.messages import NO_PACKETS, Carried, Messages
 from hwmodels.result import LINK, PACKET
 
@@ -33,8 +31,7 @@ class ClosedForm:
             for latency_ps in (mesh.row_latency_ps, mesh.column_latency_ps, mesh.bridge_ps)
         )
         self._period_ps = period_ps if timed else None
-        #: Packets by the numbers of their first and last router.
-        self._routes: Counter[tuple[int, int]] = Counter()
+        self._passages = np.zeros((4, mesh.columns, mesh.rows), dtype=np.int64)
 
     def step(self, messages: Messages, now_ps: int, sweep_ps: NDArray[np.int64]) -> Carried:
         """See :class:`Engine`."""
@@ -78,12 +75,7 @@ class ClosedForm:
         begin, end : int64, shape (n, 2)
         packets : int64, shape (n,)
         """
-        routers = self._mesh.columns * self._mesh.rows
-        first, last = (ends[:, 0] * self._mesh.rows + ends[:, 1] for ends in (begin, end))
-        routes, which = np.unique(first * routers + last, return_inverse=True)
-        counts = np.bincount(which, weights=packets).astype(np.int64)
-        for route, count in zip(routes.tolist(), counts.tolist(), strict=True):
-            self._routes[divmod(route, routers)] += count
+        self._passages += self._mesh.passages(begin, end, packets)
 
     @staticmethod
     def _served(messages: Messages, arrive: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -105,19 +97,10 @@ class ClosedForm:
 
     def links(self) -> NDArray:
         """See :class:`Engine`; counted from the routes, so no queue is known."""
-        mesh = self._mesh
-        packets: dict[tuple[int, int, int, int], int] = {}
-        for (begin, end), count in self._routes.items():
-            x, y = divmod(begin, mesh.rows)
-            to_x, to_y = divmod(end, mesh.rows)
-            while (x, y) != (to_x, to_y):
-                dx = (to_x > x) - (to_x < x)
-                dy = 0 if dx else (to_y > y) - (to_y < y)
-                link = (x, y, x + dx, y + dy)
-                packets[link] = packets.get(link, 0) + count
-                x, y = x + dx, y + dy
         rows = []
-        for link, count in sorted(packets.items()):
-            _, cycle_ps = mesh.link(*link)
-            rows.append((*link, count, count * cycle_ps, 0))
-        return np.array(rows, dtype=LINK)
+        for side, x, y in np.argwhere(self._passages).tolist():
+            dx, dy = STEP[side]
+            packets = int(self._passages[side, x, y])
+            _, cycle_ps = self._mesh.link(x, y, x + dx, y + dy)
+            rows.append((x, y, x + dx, y + dy, packets, packets * cycle_ps, 0))
+        return np.array(sorted(rows), dtype=LINK)

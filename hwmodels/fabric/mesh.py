@@ -136,6 +136,40 @@ class MeshTimes:
         inside = np.abs(end - begin) - bridges
         return inside[:, 0], inside[:, 1], bridges.sum(axis=1)
 
+    def passages(
+        self, begin: NDArray[np.int64], end: NDArray[np.int64], packets: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        """How many packets leave each router on each side, on their ways between routers.
+
+        Parameters
+        ----------
+        begin, end : int64, shape (n, 2)
+            Columns and rows.
+        packets : int64, shape (n,)
+            That go each way.
+
+        Returns
+        -------
+        int64, shape (4, columns, rows)
+        """
+        # Where a way leaves by a side it adds to all routers behind, until it ends or turns.
+        passed = np.zeros((4, self.columns + 1, self.rows + 1), dtype=np.int64)
+        corner = np.stack([end[:, 0], begin[:, 1]], axis=1)
+        for axis, first, last in ((0, begin, corner), (1, corner, end)):
+            step = np.eye(2, dtype=np.int64)[axis]
+            for side, way in ((2 * axis, 1), (2 * axis + 1, -1)):
+                some = (last - first)[:, axis] * way > 0
+                ends = (
+                    (first[some], last[some])
+                    if way > 0
+                    else (last[some] + step, first[some] + step)
+                )
+                for place, sign in zip(ends, (1, -1), strict=True):
+                    np.add.at(passed[side], tuple(place.T), sign * packets[some])
+            sides = passed[2 * axis : 2 * axis + 2]
+            np.cumsum(sides, axis=1 + axis, out=sides)
+        return passed[:, :-1, :-1]
+
 
 class Packet:
     """One packet; ``tag`` is the sender's own reference."""

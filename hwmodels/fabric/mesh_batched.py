@@ -6,7 +6,7 @@ once; a step allocates nothing but what it hands back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -286,16 +286,18 @@ class BatchedEngine:
         packets["late_steps"] = np.minimum(self._step - packets["step"], _LATEST)
         return packets
 
-    def _load(self, place: int) -> tuple[int, int]:
-        """Packets that an output granted, and the most that were behind it at a time."""
-        packets = int(self._state.mesh[place + GRANTED])
-        return packets, int(self._state.mesh[place + ASKED] >> MOST_BIT) if packets else 0
+    def _loads(self) -> Iterator[tuple[int, int]]:
+        """Of each output: packets that it granted, and the most that were behind it at a time."""
+        for place, _ in self._layout.outputs():
+            packets = int(self._state.mesh[place + GRANTED])
+            yield packets, int(self._state.mesh[place + ASKED] >> MOST_BIT) if packets else 0
 
     def links(self) -> NDArray:
         """See :class:`~hwmodels.fabric.messages.Engine`."""
         rows = []
-        for place, ends in self._layout.outputs():
+        for (place, ends), (packets, most) in zip(
+            self._layout.outputs(), self._loads(), strict=True
+        ):
             _, cycle_ps = self._layout.links.get(place, (0, 1))
-            packets, most = self._load(place)
             rows.append((*ends, packets, packets * cycle_ps, most))
         return np.array(rows, dtype=LOAD)

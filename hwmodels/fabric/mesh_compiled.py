@@ -8,7 +8,7 @@ steps.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from hwmodels.lanes import LANES
 from hwmodels.result import PACKET
 
 #: The wide kernel is the faster one from so many hops on, for 64 routers at an edge of the clock.
-DENSE = 24
+DENSE = 16
 
 
 class CompiledEngine(BatchedEngine):
@@ -64,6 +64,9 @@ class CompiledEngine(BatchedEngine):
         if self._is_wide and not goes:
             fast.give_pointers(self._state.mesh)
         self._is_wide = goes
+        if goes and fast.routes is not self._routes:
+            assert self._routes is not None
+            fast.follow(self._routes)
         return (fast.wide, fast.lanes) if goes else None
 
     def _carried(self, messages: int, took_ps: int) -> None:
@@ -88,14 +91,20 @@ class CompiledEngine(BatchedEngine):
         self._carried(len(axon), done_ps - start_ps)
         return arrived, done_ps
 
-    def _load(self, place: int) -> tuple[int, int]:
-        packets, most = super()._load(place)
-        router, output = divmod(place, self._layout.block)
-        output //= self._shape.row
-        if self._wide is None or output > 3:
-            return packets, most
-        more, deepest = self._wide.load(router, output)
-        return packets + more, max(most, deepest)
+    def _loads(self) -> Iterator[tuple[int, int]]:
+        if self._wide is None:
+            yield from super()._loads()
+            return
+        packets, most = self._wide.loads()
+        for (place, _), (number, deepest) in zip(
+            self._layout.outputs(), super()._loads(), strict=True
+        ):
+            router, output = place // self._layout.block, place % self._layout.block
+            output //= self._shape.row
+            if output < 4:
+                number += int(packets[router, output])
+                deepest = max(deepest, int(most[router, output]))
+            yield number, deepest
 
     def steps(
         self, first: int, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], routes: Routes,

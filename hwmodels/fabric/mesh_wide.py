@@ -155,7 +155,6 @@ def grant(shape, state, traffic, wide, lanes, word, now, n):  # type: ignore[no-
     found = moved
     for port in range(wide.inputs - 4):
         some = blocks[(granted + 4 + port) & INDEX]
-        blocks[(granted + 4 + port) & INDEX] = 0
         found |= some
         if some:
             n = serve(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n)
@@ -232,6 +231,8 @@ def carry(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """A step whose end everything waits for: how many messages arrived, and when all was done."""
     submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, True)
+    for k in range(len(axon)):
+        lanes.sendings[axon[k]] += 1
     n = advance(shape, state, traffic, wide, lanes, ordered)
     return n, all_done_ps(state, traffic)
 

@@ -15,12 +15,11 @@ from hwmodels.fabric.mesh_tables import (
     ROUTER,
 )
 from hwmodels.fabric.mesh_wide_tables import RING, Lanes, Wide
+from hwmodels.fabric.messages import Routes
 from hwmodels.lanes import LANES, WORDS
 
 #: The longest time on a link, in instants, and the deepest FIFO behind one.
 LONGEST, DEEPEST = 31, 64
-#: Of packets that an output granted.
-DIGITS = 48
 
 
 class WideLayout:
@@ -28,12 +27,18 @@ class WideLayout:
 
     Attributes
     ----------
+    wide : Wide
+    lanes : Lanes
     most_messages : int
         That a step may have: a flit has so many numbers for them.
+    routes : Routes or None
+        What messages went over last.
     """
 
     def __init__(self, mesh: MeshTimes, layout: Layout) -> None:
-        self._layout = layout
+        self._mesh, self._layout = mesh, layout
+        self.routes: Routes | None = None
+        self._passages = np.zeros((4, mesh.columns, mesh.rows), dtype=np.int64)
         self._routers = mesh.columns * mesh.rows
         self.wide = self._make(mesh, layout)
         self.most_messages = 1 << max(0, 32 - self.wide.message_bit)
@@ -75,7 +80,7 @@ class WideLayout:
         # Rows of a block, one kind behind the other.
         rows = {
             "there": ranks, "placed": ranks, "used": ranks, "most": ranks, "busy": 1,
-            "pointers": inputs, "digits": DIGITS, "ring": RING * slots,
+            "pointers": inputs, "ring": RING * slots,
         }  # fmt: skip
         begin = dict(zip(rows, (row * np.cumsum([0, *rows.values()])).tolist(), strict=False))
         del begin["there"]
@@ -127,6 +132,7 @@ class WideLayout:
             due=np.zeros(wide.words, dtype=np.int64),
             near=np.zeros(wide.guarded, dtype=np.int64),
             router_of=router_of,
+            sendings=np.zeros(0, dtype=np.int64),
         )
 
     def _bits(self, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -169,11 +175,26 @@ class WideLayout:
         asked &= ~(POINTER << POINTER_BIT)
         asked |= pointer << POINTER_BIT
 
-    def load(self, router: int, output: int) -> tuple[int, int]:
-        """Packets over a link, and the most behind it at a time."""
-        wide, block = self.wide, self._blocks()[router // LANES].astype(object)
-        packets, most = (
-            [block[begin + output + k * wide.row] >> router % LANES & 1 for k in range(n)]
-            for begin, n in ((wide.digits, DIGITS), (wide.most, wide.ranks))
-        )
-        return sum(bit << k for k, bit in enumerate(packets)), sum(most)
+    def follow(self, routes: Routes) -> None:
+        """From now on messages go over these routes."""
+        self._count()
+        self.routes = routes
+        self.lanes = self.lanes._replace(sendings=np.zeros(len(routes.core), dtype=np.int64))
+
+    def _count(self) -> None:
+        """Count packets over links, from how often each axon was used."""
+        used = np.flatnonzero(self.lanes.sendings)
+        if self.routes is not None and len(used):
+            begin, end = (
+                places[used].astype(np.int64) for places in (self.routes.begin, self.routes.end)
+            )
+            self._passages += self._mesh.passages(begin, end, self.lanes.sendings[used])
+            self.lanes.sendings[:] = 0
+
+    def loads(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Packets over each link, and the most behind it at a time: shape (routers, 4)."""
+        self._count()
+        wide = self.wide
+        most = self._bits(self._blocks()[:, wide.most : wide.most + wide.ranks * wide.row])
+        most = most.reshape(self._routers, wide.ranks, wide.row)[:, :, :4].sum(axis=1)
+        return self._passages.reshape(4, -1).T, most

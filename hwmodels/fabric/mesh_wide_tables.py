@@ -23,8 +23,7 @@ class Wide(NamedTuple):
     for each of the ``inputs``, or outputs. Then come, by output: ranks of places ``placed`` with a
     packet that is there or under way; of those ``used``, whose credit is not home; and the ``most``
     that ever were. Further, outputs that are ``busy``, as their link is, or their receiver has no
-    credit; the pointers of round robin (``pointers``); packets granted, in binary ``digits``; and
-    the ``ring`` with its ``slots``.
+    credit; the ``pointers`` of round robin; and the ``ring`` with its ``slots``.
 
     In lanes, from a plane to the next there is a ``stride``; the flits that head inputs stand at
     ``front``, those behind them in further planes for all inputs, and those being ``ejected``.
@@ -46,7 +45,6 @@ class Wide(NamedTuple):
     most: int
     busy: int
     pointers: int
-    digits: int
     ring: int
     stride: int
     front: int
@@ -77,7 +75,7 @@ class Lanes(NamedTuple):
     left an input, and a row to be counted down. ``flits`` are lanes. In the instant at hand, what
     outputs ``sent`` and what ``left`` inputs; then the slots at which a word is ``due``, and which
     words have a neighbour where something moved (``near``). ``router_of`` senders is the number of
-    their router.
+    their router; ``sendings`` over each axon are counted.
     """
 
     blocks: Any
@@ -87,3 +85,4 @@ class Lanes(NamedTuple):
     due: Any
     near: Any
     router_of: Any
+    sendings: Any

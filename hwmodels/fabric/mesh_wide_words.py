@@ -16,7 +16,6 @@ from hwmodels.lanes import (
     LANE_BITS,
     WORDS,
     add_to_ranks,
-    count_in_digits,
     join,
     lane,
     merge,
@@ -161,9 +160,6 @@ def take_credits(wide, lanes, at, granted, left, word, now):  # type: ignore[no-
                 ring = at + wide.ring + (slot * RING + 2) * row
                 blocks[(ring + output) & INDEX] = some
                 call(wide, lanes, word, now + cycle)
-    digit = at + wide.digits
-    while count_in_digits(blocks, digit & INDEX, granted & INDEX):
-        digit += row
 
 
 def touch(wide, lanes, word):  # type: ignore[no-untyped-def]

@@ -72,9 +72,11 @@ def fabric(quick: bool) -> Section:
     section = Section("fabric", "Mesh: three engines on the same traffic")
     seconds = cpu_seconds(lambda: raw_simpy(200_000))
     section.add("raw SimPy, timeouts", 0.2 / seconds, "M events/s")
-    for side in (8, 16) if quick else (8, 16, 64):
+    # So many that most of them meet the load they should; the reference takes a second or ten.
+    packets = {8: 4_000, 16: 6_000} if quick else {8: 4_000, 16: 6_000, 64: 10_000}
+    for side in packets:
         for load in (0.05, 0.3, 0.6):
-            case = traffic(side, load, 2_000 if side < 64 else 1_000)
+            case = traffic(side, load, packets[side])
             works = {name: carrier(name, *case) for name in ("compiled", "batched", "reference")}
             # A turn of the compiled engine is over before a cold cache is warm again: ten of them.
             once = works["compiled"]
@@ -90,7 +92,8 @@ def fabric(quick: bool) -> Section:
             best = np.median([cpu_seconds(again) for _ in range(5)])
             section.add(f"{name}: reference", hops / taken["reference"] / 1e6, "M hops/s")
             section.add(f"{name}: batched", hops / taken["batched"] / 1e6, "M hops/s")
-            section.add(f"{name}: compiled", hops_of(large[2]) / best / 1e6, "M hops/s", 30)
+            target = 30 if load < 0.3 else 150
+            section.add(f"{name}: compiled", hops_of(large[2]) / best / 1e6, "M hops/s", target)
             section.add(
                 f"{name}: compiled/reference", taken["reference"] / taken["compiled"], "x", 1000
             )

@@ -137,6 +137,20 @@ def test_alone_a_packet_takes_as_long_in_closed_form(seed, late):
     assert closed.end_ps == event.end_ps
 
 
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_links_are_passed_as_often_in_closed_form(seed):
+    case = replace(random_case(seed), period_ps=None)
+    _, links = carry("batched", case)
+    closed = ClosedForm(case.mesh, True, None)
+    for messages, sweep_ps in case.steps:
+        closed.step(messages, 0, sweep_ps)
+    between = (links["x"] != links["to_x"]) | (links["y"] != links["to_y"])
+    passed = np.sort(links[between & (links["packets"] > 0)])
+    for column in ("x", "y", "to_x", "to_y", "packets", "busy_ps"):
+        assert np.array_equal(passed[column], closed.links()[column])
+
+
 @pytest.mark.parametrize("engine", OTHERS)
 def test_a_service_beyond_the_tables_is_refused_in_one_line(engine):
     case = random_case(1)
