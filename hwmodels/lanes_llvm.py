@@ -64,6 +64,17 @@ def is_any(b: Any, words: Any) -> Any:
     return b.icmp_unsigned("!=", found, ir.Constant(BYTE, 0))
 
 
+def any_of(b: Any, words: Any) -> Any:
+    """The lanes of any of eight words: halves are joined until one is left."""
+    half = lanes.WORDS // 2
+    while half:
+        places = [*range(half, 2 * half), *range(lanes.WORDS - half)]
+        turned = ir.Constant(ir.VectorType(NUMBER, lanes.WORDS), places)
+        words = b.or_(words, b.shuffle_vector(words, words, turned))
+        half //= 2
+    return b.extract_element(words, number(0))
+
+
 def put_under(b: Any, row: Row, at: Any, mask: Any, new: Any) -> None:
     """Have lanes there, of those that a mask names."""
     row.put(at, b.select(b.bitcast(mask, MASK), new, row.get(at, ALL)))
@@ -215,7 +226,4 @@ def _(
             words.put(at, b.or_(kept, b.load(token)))
             b.store(given, token)
             at = b.add(popped, loop.index)
-            one = words.get(at, WORD)
-            for k in range(lanes.WORDS):
-                one = b.or_(one, b.extract_element(given, number(k)))
-            words.put(at, one)
+            words.put(at, b.or_(words.get(at, WORD), any_of(b, given)))
