@@ -39,20 +39,21 @@ def move(lanes: NDArray[np.uint32], to: int, begin: int, mask: int) -> None:
 
 def merge(
     lanes: NDArray[np.uint32], to: int, begin: int, stride: int, words: NDArray[np.int64],
-    given: int, row: int, first: int, last: int, local: int, end: int, mask: int, less: int,
+    given: int, row: int, sources: int, mask: int, less: int,
 ) -> None:  # fmt: skip
     """Move lanes of a mask, less a number, each from the plane that a word names it in.
 
     Planes begin at ``begin`` with a ``stride`` between them, and their words at ``given`` with a
-    ``row`` between; only those from ``first`` to ``last`` and from ``local`` to ``end`` are looked
-    at. The 64 lanes behind ``to`` are written to as a whole: there must be as many.
+    ``row`` between; ``sources`` is the mask of those that are looked at. The 64 lanes behind ``to``
+    are written to as a whole: there must be as many.
     """
     chosen = _chosen(mask)
     target = lanes[to : to + LANES]
     moved = np.zeros(LANES, dtype=np.uint32)
-    for k in (*range(first, last), *range(local, end)):
-        named = _chosen(words[given + k * row])
-        moved[named] = lanes[begin + k * stride : begin + k * stride + LANES][named]
+    for k in range(int(sources).bit_length()):
+        if sources >> k & 1:
+            named = _chosen(words[given + k * row])
+            moved[named] = lanes[begin + k * stride : begin + k * stride + LANES][named]
     target[chosen] = moved[chosen] - np.uint32(less)
 
 

@@ -8,7 +8,8 @@ Importing this module tells Numba.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from llvmlite import ir
@@ -75,6 +76,25 @@ def any_of(b: Any, words: Any) -> Any:
     return b.extract_element(words, number(0))
 
 
+@contextmanager
+def each_bit(b: Any, mask: Any) -> Iterator[Any]:
+    """What follows is done for the number of each bit of a mask.
+
+    Loops that are counted get unrolled, and to prepare that takes longer than a few turns.
+    """
+    rest = cgutils.alloca_once_value(b, mask)
+    test, body, after = (b.append_basic_block() for _ in range(3))
+    b.branch(test)
+    b.position_at_end(test)
+    left = b.load(rest)
+    b.cbranch(b.icmp_unsigned("!=", left, number(0)), body, after)
+    b.position_at_end(body)
+    yield b.cttz(left, ir.Constant(BIT, 1))
+    b.store(b.and_(left, b.sub(left, number(1))), rest)
+    b.branch(test)
+    b.position_at_end(after)
+
+
 def put_under(b: Any, row: Row, at: Any, mask: Any, new: Any) -> None:
     """Have lanes there, of those that a mask names."""
     row.put(at, b.select(b.bitcast(mask, MASK), new, row.get(at, ALL)))
@@ -129,14 +149,13 @@ def _(b: Any, row: Row, to: Any, begin: Any, mask: Any) -> None:
 @machine_code(lanes.merge)
 def _(
     b: Any, row: Row, to: Any, begin: Any, stride: Any, words: Row, given: Any, width: Any,
-    first: Any, last: Any, local: Any, end: Any, mask: Any, less: Any,
+    sources: Any, mask: Any, less: Any,
 ) -> None:  # fmt: skip
     merged = cgutils.alloca_once_value(b, NO_LANES)
-    for some in ((first, last), (local, end)):
-        with cgutils.for_range_slice(b, *some, number(1), WORD) as (k, _count):
-            named = words.get(b.add(given, b.mul(k, width)), WORD)
-            new = row.get(b.add(begin, b.mul(k, stride)), ALL)
-            b.store(b.select(b.bitcast(named, MASK), new, b.load(merged)), merged)
+    with each_bit(b, sources) as k:
+        named = words.get(b.add(given, b.mul(k, width)), WORD)
+        new = row.get(b.add(begin, b.mul(k, stride)), ALL)
+        b.store(b.select(b.bitcast(named, MASK), new, b.load(merged)), merged)
     put_under(b, row, to, mask, b.sub(b.load(merged), each(b, less)))
 
 

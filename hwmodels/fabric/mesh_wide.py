@@ -114,7 +114,7 @@ def serve(shape, state, traffic, wide, lanes, at, grants, word, port, some, now,
     mesh, blocks, flits, first = state.mesh, lanes.blocks, lanes.flits, word << LANE_BITS
     merge(
         flits, wide.ejected, wide.front + first, wide.stride, blocks, grants + 4 + port, wide.row,
-        0, 4, 4, wide.inputs, some, 0,
+        (1 << wide.inputs) - 1, some, 0,
     )  # fmt: skip
     while some:
         bit = lowest_bit(some)

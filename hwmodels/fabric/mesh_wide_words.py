@@ -108,15 +108,14 @@ def send(wide, lanes, at, grants, word, output, some):  # type: ignore[no-untype
     to = heads + (output ^ 1) * wide.stride + offset_of(wide, output)
     placed = at + wide.placed + output
     lanes.sent[(output * wide.guarded + wide.guard + word) & INDEX] = some
-    # Of neighbours, those from which packets get there: none turns back, or into a row.
-    first, last = (output ^ 1, (output ^ 1) + 1) if output < 2 else (0, output)
-    local = 3 if output == 2 else 4
+    # No packet turns back, or from a column into a row.
+    sources = (1 << wide.inputs) - (1 << 4) | (0b1111 if output > 1 else 0b11) ^ 1 << output
     while some:
         before = blocks[placed & INDEX]
         blocks[placed & INDEX] = before | some
         merge(
-            lanes.flits, to, heads, wide.stride, blocks, grants + output, row, first, last,
-            local, wide.inputs, some & ~before, less,
+            lanes.flits, to, heads, wide.stride, blocks, grants + output, row, sources,
+            some & ~before, less,
         )  # fmt: skip
         some &= before
         placed += row

@@ -21,8 +21,8 @@ def whole_lanes(flits, words, at, number, said):
     said[3] = lanes.lane(number % 64)
     said[4] = lanes.without_lowest(mask)
     lanes.move(flits, 300 + k, at, mask)
-    lanes.merge(flits, 400 + k, at, 70, words, 10, 5, 0, 1, 2, 4, mask, number)
-    lanes.merge(flits, 500, k, 65, words, 20, 1, 1, 1, 0, 3, ~mask, 0)
+    lanes.merge(flits, 400 + k, at, 70, words, 10, 5, k, mask, number)
+    lanes.merge(flits, 500, k, 65, words, 20, 1, 7, ~mask, 0)
 
 
 def whole_words(words, at, said):
