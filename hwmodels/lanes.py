@@ -92,6 +92,12 @@ def join(words: NDArray[np.int64], at: int, some: int) -> None:
     words[at : at + WORDS] |= words[some : some + WORDS]
 
 
+def first_half(words: NDArray[np.int64], at: int, some: int) -> None:
+    """Eight words are the first four of others, and four empty ones."""
+    words[at : at + WORDS] = words[some : some + WORDS]
+    words[at + WORDS // 2 : at + WORDS] = 0
+
+
 def toggle(words: NDArray[np.int64], at: int, some: int) -> None:
     """Turn over the lanes of eight words that others name; these are empty afterwards."""
     words[at : at + WORDS] ^= words[some : some + WORDS]

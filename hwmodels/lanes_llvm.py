@@ -201,6 +201,12 @@ def _(b: Any, words: Row, at: Any, some: Any) -> None:
     words.put(at, b.or_(words.get(at, EIGHT), words.get(some, EIGHT)))
 
 
+@machine_code(lanes.first_half)
+def _(b: Any, words: Row, at: Any, some: Any) -> None:
+    half = lanes.WORDS // 2
+    words.put(at, b.and_(words.get(some, EIGHT), ir.Constant(EIGHT, [-1] * half + [0] * half)))
+
+
 @machine_code(lanes.toggle)
 def _(b: Any, words: Row, at: Any, some: Any) -> None:
     words.put(at, b.xor(words.get(at, EIGHT), words.get(some, EIGHT)))
@@ -213,24 +219,25 @@ def _(
     inputs: Any, row: Any,
 ) -> None:  # fmt: skip
     first, last = number(0), b.sub(inputs, number(1))
+    every = b.sub(b.shl(number(1), inputs), number(1))
     token, moved = cgutils.alloca_once(b, EIGHT), cgutils.alloca_once(b, EIGHT)
 
     def place(begin: Any, k: Any, column: Any) -> Any:
         return b.add(begin, b.add(b.mul(k, row), column))
 
-    with cgutils.for_range(b, inputs, intp=WORD) as loop:
-        words.put(b.add(popped, loop.index), first)
+    with each_bit(b, every) as k:
+        words.put(b.add(popped, k), first)
     with cgutils.for_range_slice(b, first, row, number(lanes.WORDS), WORD) as (column, _count):
         b.store(NO_WORDS, token)
         b.store(NO_WORDS, moved)
         shut = b.or_(words.get(b.add(full, column), EIGHT), words.get(b.add(busy, column), EIGHT))
         for second in (False, True):
-            with cgutils.for_range(b, inputs, intp=WORD) as loop:
-                asks = words.get(place(wants, loop.index, column), EIGHT)
+            with each_bit(b, every) as k:
+                asks = words.get(place(wants, k, column), EIGHT)
                 asks = b.and_(asks, b.not_(shut))
-                have, out = b.load(token), place(grants, loop.index, column)
+                have, out = b.load(token), place(grants, k, column)
                 if not second:
-                    have = b.or_(have, words.get(place(pointers, loop.index, column), EIGHT))
+                    have = b.or_(have, words.get(place(pointers, k, column), EIGHT))
                 given = b.and_(have, asks)
                 b.store(b.and_(have, b.not_(asks)), token)
                 b.store(b.or_(b.load(moved), given), moved)
@@ -238,11 +245,11 @@ def _(
         words.put(place(grants, inputs, column), b.load(moved))
         # What an input was granted moves the pointer to the next one.
         b.store(words.get(place(grants, last, column), EIGHT), token)
-        with cgutils.for_range(b, inputs, intp=WORD) as loop:
-            given = words.get(place(grants, loop.index, column), EIGHT)
-            at = place(pointers, loop.index, column)
+        with each_bit(b, every) as k:
+            given = words.get(place(grants, k, column), EIGHT)
+            at = place(pointers, k, column)
             kept = b.and_(words.get(at, EIGHT), b.not_(b.load(moved)))
             words.put(at, b.or_(kept, b.load(token)))
             b.store(given, token)
-            at = b.add(popped, loop.index)
+            at = b.add(popped, k)
             words.put(at, b.or_(words.get(at, WORD), any_of(b, given)))

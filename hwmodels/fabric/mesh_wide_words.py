@@ -16,6 +16,7 @@ from hwmodels.lanes import (
     LANE_BITS,
     WORDS,
     add_to_ranks,
+    first_half,
     join,
     lane,
     merge,
@@ -141,8 +142,7 @@ def happen(wide, lanes, at, now):  # type: ignore[no-untyped-def]
 def take_credits(wide, lanes, at, granted, left, word, now):  # type: ignore[no-untyped-def]
     """Credits, and links, of what outputs to neighbours granted are used."""
     blocks, row = lanes.blocks, wide.row
-    for k in range(4):
-        blocks[(left + k) & INDEX] = blocks[(granted + k) & INDEX]
+    first_half(blocks, left & INDEX, granted & INDEX)
     used, most = at + wide.used, at + wide.most
     join(blocks, most & INDEX, left & INDEX)
     while add_to_ranks(blocks, used & INDEX, left & INDEX):

@@ -30,6 +30,7 @@ def whole_words(words, at, said):
     said[1] = lanes.take_from_ranks(words, at + 16, at + 24, at + 32)
     lanes.join(words, at + 40, at + 3)
     lanes.toggle(words, at + 48, at + 56)
+    lanes.first_half(words, at + 64, at + 72)
 
 
 def whole_turns(words, inputs, row):
