@@ -37,6 +37,16 @@ def can_compile() -> bool:
 
 
 @cache
+def has_wide_registers() -> bool:
+    """Whether the processor that kernels are compiled for has registers of 512 bits."""
+    numba = _numba()
+    if numba.config.CPU_FEATURES is not None:
+        return "+avx512f" in numba.config.CPU_FEATURES.split(",")
+    binding = importlib.import_module("llvmlite.binding")
+    return bool(binding.get_host_cpu_features().get("avx512f", False))
+
+
+@cache
 def _numba() -> Any:
     """Numba, told that a loop over many arrays is worth the checks that these do not overlap.
 

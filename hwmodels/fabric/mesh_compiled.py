@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hwmodels.compiling import aligned, compiled
+from hwmodels.compiling import aligned, compiled, has_wide_registers
 from hwmodels.fabric import mesh_wide
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_batched import BatchedEngine
@@ -26,8 +26,9 @@ from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
 from hwmodels.lanes import LANES
 from hwmodels.result import PACKET
 
-#: The wide kernel is the faster one from so many hops on, for 64 routers at an edge of the clock.
-DENSE = 16
+#: The wide kernel is the faster one from so many hops at an edge of the clock on: for the edge, and
+#: for each word of routers. Without registers of 512 bits it takes about twice as many.
+DENSE, DENSE_WORD = 10, 7
 
 
 class CompiledEngine(BatchedEngine):
@@ -45,11 +46,13 @@ class CompiledEngine(BatchedEngine):
         self._may_go_wide = period_ps is None and WideLayout.fits(mesh)
         self._wide: WideLayout | None = None
         self._is_wide = False
-        #: Hops at an edge of the clock of 64 routers, in the steps before.
+        #: Hops at an edge of the clock, in the steps before.
         self._density = 0.0
 
     def _goes_wide(self) -> bool:
-        return self._density >= DENSE
+        words = -(-self._mesh.columns * self._mesh.rows // LANES)
+        dense = DENSE + DENSE_WORD * words
+        return self._density >= (dense if has_wide_registers() else 2 * dense)
 
     def _lanes(self, most: int) -> tuple[Any, Any] | None:
         """What the wide kernel has, if steps of so many messages at most go over it."""
@@ -72,8 +75,7 @@ class CompiledEngine(BatchedEngine):
     def _carried(self, messages: int, took_ps: int) -> None:
         """Steps of so many messages took so long."""
         if self._may_go_wide and messages:
-            words = self._mesh.columns * self._mesh.rows / LANES
-            edges = max(took_ps / self._mesh.clock_ps, 1.0) * max(words, 1.0)
+            edges = max(took_ps / self._mesh.clock_ps, 1.0)
             self._density = messages * (1 + float(self._hops.mean())) / edges
 
     def _carry(
