@@ -23,11 +23,12 @@ from hwmodels.fabric.mesh_packets import describe
 from hwmodels.fabric.mesh_ports import instant
 from hwmodels.fabric.mesh_wide_layout import WideLayout
 from hwmodels.fabric.messages import NO_PACKETS, AxonMessages, Routes
-from hwmodels.lanes import LANES
+from hwmodels.lanes import LANES, WORDS
 from hwmodels.result import PACKET
 
 #: The wide kernel is the faster one from so many hops at an edge of the clock on: for the edge, and
-#: for each word of routers. Without registers of 512 bits it takes about twice as many.
+#: for each word of routers. Twice as many are needed without registers of 512 bits, or where
+#: routers have more inputs than one row of words holds.
 DENSE, DENSE_WORD = 10, 7
 
 
@@ -51,7 +52,7 @@ class CompiledEngine(BatchedEngine):
 
     def _goes_wide(self) -> bool:
         words = -(-self._mesh.columns * self._mesh.rows // LANES)
-        dense = DENSE + DENSE_WORD * words
+        dense = (DENSE + DENSE_WORD * words) * -(-(4 + self._mesh.ports) // WORDS)
         return self._density >= (dense if has_wide_registers() else 2 * dense)
 
     def _lanes(self, most: int) -> tuple[Any, Any] | None:
