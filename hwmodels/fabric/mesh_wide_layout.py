@@ -120,7 +120,7 @@ class WideLayout:
     def _empty(self) -> Lanes:
         wide, senders = self.wide, self._layout.senders()
         router_of = senders[:, ROUTER] // wide.router
-        # Wants and grants, a row for each input, and the four more that a grant needs.
+        # Wants and grants, a row for each input; what is granted in all, popped, and to be counted.
         scratch = (2 * wide.inputs + 3) * wide.row
         blocks = aligned(wide.words * wide.block + scratch, np.int64)
         flits = aligned(wide.ejected + LANES + wide.front, np.uint32)
