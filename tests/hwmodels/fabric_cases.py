@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hwmodels.fabric import mesh_wide
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_compiled import CompiledEngine
 from hwmodels.fabric.messages import HOST, Messages, no_messages
@@ -29,8 +30,20 @@ class TakingTurns(CompiledEngine):
         return not self._is_wide
 
 
+class AsDefined(Wide):
+    """The wide kernel in plain Python, on the definitions of lanes: slow."""
+
+    def _function(self, function):
+        return function if function is mesh_wide.carry else super()._function(function)
+
+
 #: All engines, and what the compiled one does of itself where it is faster.
-ENGINES = {**EVENT_ENGINES, "wide": Wide, "taking turns": TakingTurns}
+ENGINES = {
+    **EVENT_ENGINES,
+    "wide": Wide,
+    "taking turns": TakingTurns,
+    "as defined": AsDefined,
+}
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from tests.hwmodels.fabric_cases import (
 
 OTHERS = sorted(set(EVENT_ENGINES) - {"reference"})
 #: What the compiled engine may do where the mesh has a clock.
-ON_CLOCKED = sorted(set(ENGINES) - {"reference", "batched"})
+ON_CLOCKED = sorted(set(ENGINES) - {"reference", "batched", "as defined"})
 
 
 @pytest.mark.parametrize("engine", OTHERS)
@@ -45,6 +45,11 @@ def test_an_engine_equals_the_reference_in_every_packet_link_and_step(engine, se
 @settings(max_examples=40, deadline=None)
 def test_sixty_four_routers_at_a_time_equal_the_reference(engine, seed):
     assert difference(clocked_case(seed), engine) is None
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 4, 7, 11])
+def test_they_do_so_in_plain_python_as_well(seed):
+    assert difference(clocked_case(seed), "as defined") is None
 
 
 def test_most_meshes_with_a_clock_may_go_wide_and_some_have_many_words():
