@@ -152,22 +152,22 @@ class MeshTimes:
         -------
         int64, shape (4, columns, rows)
         """
-        # Where a way leaves by a side it adds to all routers behind, until it ends or turns.
-        passed = np.zeros((4, self.columns + 1, self.rows + 1), dtype=np.int64)
+        # A way within a row or a column adds to all routers from one on, and no more from another.
         corner = np.stack([end[:, 0], begin[:, 1]], axis=1)
-        for axis, first, last in ((0, begin, corner), (1, corner, end)):
-            step = np.eye(2, dtype=np.int64)[axis]
-            for side, way in ((2 * axis, 1), (2 * axis + 1, -1)):
-                some = (last - first)[:, axis] * way > 0
-                ends = (
-                    (first[some], last[some])
-                    if way > 0
-                    else (last[some] + step, first[some] + step)
-                )
-                for place, sign in zip(ends, (1, -1), strict=True):
-                    np.add.at(passed[side], tuple(place.T), sign * packets[some])
-            sides = passed[2 * axis : 2 * axis + 2]
-            np.cumsum(sides, axis=1 + axis, out=sides)
+        first, last = np.concatenate([begin, corner]), np.concatenate([corner, end])
+        axis = np.repeat([0, 1], len(begin))
+        back = (last - first).sum(axis=1) < 0
+        step = np.eye(2, dtype=np.int64)[axis]
+        start = np.where(back[:, None], last + step, first)
+        stop = np.where(back[:, None], first + step, last)
+        shape = (4, self.columns + 1, self.rows + 1)
+        ends = np.concatenate([start, stop]).T
+        place = np.ravel_multi_index((np.tile(2 * axis + back, 2), *ends), shape)
+        change = np.concatenate([packets, packets, -packets, -packets])
+        added = np.bincount(place, weights=change, minlength=int(np.prod(shape)))
+        passed = added.astype(np.int64).reshape(shape)
+        np.cumsum(passed[:2], axis=1, out=passed[:2])
+        np.cumsum(passed[2:], axis=2, out=passed[2:])
         return passed[:, :-1, :-1]
 
 

@@ -158,11 +158,15 @@ class BatchedEngine:
         """One step under a barrier: how many messages arrived, and when all was done."""
         column = self._column
         arrived, done_ps = self._function(mesh_kernel.carry)(
-            self._shape, self._state, self._traffic, column(self._numbered(len(axon))),
-            column(axon), self._paths, column(sent_ps), start_ps, column(sweep_ps),
-            self.keep_packets,
+            self._shape, self._state, self._traffic, self._lanes(len(axon)),
+            column(self._numbered(len(axon))), column(axon), self._paths, column(sent_ps),
+            start_ps, column(sweep_ps), self.keep_packets,
         )  # fmt: skip
         return arrived, done_ps
+
+    def _lanes(self, most: int) -> tuple[Any, Any] | None:
+        """What the wide kernel has, if steps of so many messages at most go over it."""
+        return None
 
     def _arrived(self, axon: NDArray[np.int64], n: int, skipped_ps: int) -> NDArray:
         """The packets that arrived in a step under a barrier."""

@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hwmodels.compiling import aligned, compiled, has_wide_registers
-from hwmodels.fabric import mesh_wide
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_kernel import PARTS, carry
@@ -56,7 +55,6 @@ class CompiledEngine(BatchedEngine):
         return self._density >= (dense if has_wide_registers() else 2 * dense)
 
     def _lanes(self, most: int) -> tuple[Any, Any] | None:
-        """What the wide kernel has, if steps of so many messages at most go over it."""
         if not self._may_go_wide or not (self._is_wide or self._goes_wide()):
             return None
         if self._wide is None:
@@ -83,14 +81,7 @@ class CompiledEngine(BatchedEngine):
         self, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], start_ps: int,
         sweep_ps: NDArray[np.int64],
     ) -> tuple[int, int]:  # fmt: skip
-        fast = self._lanes(len(axon))
-        if fast is None:
-            arrived, done_ps = super()._carry(axon, sent_ps, start_ps, sweep_ps)
-        else:
-            arrived, done_ps = self._function(mesh_wide.carry)(
-                self._shape, self._state, self._traffic, *fast, self._numbered(len(axon)), axon,
-                self._paths, sent_ps, start_ps, sweep_ps, self.keep_packets,
-            )  # fmt: skip
+        arrived, done_ps = super()._carry(axon, sent_ps, start_ps, sweep_ps)
         self._carried(len(axon), done_ps - start_ps)
         return arrived, done_ps
 
@@ -156,8 +147,7 @@ class CompiledEngine(BatchedEngine):
         return table
 
     def _function(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        parts = PARTS.get(function, mesh_wide.PARTS.get(function, ()))
-        return compiled(function, *parts, allocates=False)
+        return compiled(function, *PARTS.get(function, ()), allocates=False)
 
     def _column(self, values: NDArray) -> Any:
         return values
@@ -183,19 +173,10 @@ def carry_steps(  # type: ignore[no-untyped-def]
             done_ps = max(done_ps, sweep_ps[k, core])
         if end > begin:
             start_ps = instant(shape, clock_ps + settle_ps) * shape.clock_ps
-            step_slots, step_axon, step_ps = (
-                slots[: end - begin], axon[begin:end], sent_ps[begin:end]
+            n, clock_ps = carry(
+                shape, state, traffic, fast, slots[: end - begin], axon[begin:end], paths,
+                sent_ps[begin:end], start_ps, sweep_ps[k], len(packets) > 0,
             )  # fmt: skip
-            if fast is None:
-                n, clock_ps = carry(
-                    shape, state, traffic, step_slots, step_axon, paths, step_ps, start_ps,
-                    sweep_ps[k], len(packets) > 0,
-                )  # fmt: skip
-            else:
-                n, clock_ps = mesh_wide.carry(
-                    shape, state, traffic, fast[0], fast[1], step_slots, step_axon, paths,
-                    step_ps, start_ps, sweep_ps[k], len(packets) > 0,
-                )  # fmt: skip
             if n != end - begin:
                 return -1
             done_ps = max(done_ps, clock_ps - start_ps)
@@ -206,6 +187,4 @@ def carry_steps(  # type: ignore[no-untyped-def]
     return clock_ps
 
 
-_PARTS = (
-    *PARTS[carry], carry, describe, *mesh_wide.PARTS[mesh_wide.carry], mesh_wide.carry
-)  # fmt: skip
+_PARTS = (*PARTS[carry], carry, describe)

@@ -24,6 +24,7 @@ What makes it fast:
 from __future__ import annotations
 
 from hwmodels.compiling import lowest_bit
+from hwmodels.fabric import mesh_wide
 from hwmodels.fabric.mesh_packets import describe
 from hwmodels.fabric.mesh_ports import (
     compete,
@@ -55,7 +56,6 @@ from hwmodels.fabric.mesh_tables import (
     INPUTS,
     LEFT,
     LINK,
-    LISTS,
     MOST,
     NO_INPUT,
     NOW,
@@ -76,6 +76,7 @@ from hwmodels.fabric.mesh_wheel import (
     marked_from,
     next_instant,
     plan,
+    take_list,
     unmark,
 )
 
@@ -102,11 +103,8 @@ def take(shape, state, router, mine, port, now):  # type: ignore[no-untyped-def]
 
 def gather(shape, state, now):  # type: ignore[no-untyped-def]
     """Which outputs may grant at an instant, in ``granting``; returns how many."""
-    mesh, wheel, granting, n = state.mesh, state.wheel, state.granting, 0
-    slot = now & (shape.instants - 1) & INDEX
-    entry = wheel[LISTS + slot]
-    wheel[LISTS + slot] = -1
-    unmark(wheel, slot)
+    mesh, granting, n = state.mesh, state.granting, 0
+    entry = take_list(shape, state, now)
     while entry >= 0:
         out, mine = entry & ROW, entry >> INPUT_BIT
         entry = mesh[(entry >> ROW_BITS) & ROW]
@@ -182,20 +180,25 @@ def advance(shape, state, traffic, until_ps, ordered):  # type: ignore[no-untype
             put_in_order(traffic, before, n)
 
 
-def carry(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, ordered):  # type: ignore[no-untyped-def]
+def carry(  # type: ignore[no-untyped-def]
+    shape, state, traffic, fast, slots, axon, paths, sent_ps, start_ps, sweep_ps, ordered,
+):  # fmt: skip
     """A step whose end everything waits for: how many messages arrived, and when all was done.
 
-    See :func:`submit` and :func:`advance`.
+    See :func:`submit` and :func:`advance`; ``fast`` is what the wide kernel has, if it takes over.
     """
     submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, True)
-    n = advance(shape, state, traffic, FAR, ordered)
+    if fast is None:
+        n = advance(shape, state, traffic, FAR, ordered)
+    else:
+        n = mesh_wide.advance(shape, state, traffic, fast[0], fast[1], axon, ordered)
     return n, all_done_ps(state, traffic)
 
 
 #: The functions that a kernel calls.
 _COMPETE = (port_of, place_of, row_of, instant, wanted, heap_put, mark, plan, compete, enter)
 _ADVANCE = (
-    *_COMPETE, heap_take, unmark, marked_from, next_instant, look_again, launch, eject,
+    *_COMPETE, heap_take, unmark, take_list, marked_from, next_instant, look_again, launch, eject,
     put_in_order, home_of, has_credit, credit_at, give_back, follow, take, gather, grant,
 )  # fmt: skip
 PARTS = {
@@ -203,5 +206,12 @@ PARTS = {
     submit: _COMPETE,
     entries: (place_of, row_of),
     describe: (row_of,),
-    carry: (*_ADVANCE, submit, advance, all_done_ps),
+    carry: (
+        *_ADVANCE,
+        submit,
+        advance,
+        all_done_ps,
+        *mesh_wide.PARTS,
+        mesh_wide.advance,
+    ),
 }

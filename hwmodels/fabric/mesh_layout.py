@@ -54,8 +54,6 @@ class Layout:
         Local port of each core.
     block : int
         Numbers of a router in the table of the mesh.
-    inlets : int64, shape (1 + cores,)
-        Input at which each sender enters its router; the host is the first.
     links : dict of int to tuple of int
         Latency and cycle of each link in ps, by the row of its output.
     shape : Shape
@@ -80,7 +78,6 @@ class Layout:
         self._inlets[0] = np.array(routers) * self.block
         self._inlets[1] = 4 + np.array([mesh.ports - 1, *self.ports])
         self._inlets[2] = self._inlets[0] + self._inlets[1] * self._row
-        self.inlets = self._inlets[1]
         self.links = {
             place: mesh.link(*ends) for place, ends in self.outputs() if ends[:2] != ends[2:]
         }
@@ -118,7 +115,7 @@ class Layout:
         mesh = self._mesh
         # Links act within the longest of these, senders mostly within a thousand instants.
         slowest = max((mesh.credit_ps, *(max(kind) for kind in self.links.values())))
-        instants = max(WORD * WORD, _power_of_two(2 * self._instants(slowest)))
+        instants = max(WORD * WORD, _power_of_two(2 * self.instants(slowest)))
         return Shape(
             row=self._row,
             clock_ps=mesh.clock_ps,
@@ -127,11 +124,11 @@ class Layout:
             link_room=_power_of_two(mesh.link_depth),
             port_depth=mesh.port_depth,
             port_room=_power_of_two(mesh.port_depth),
-            credit=self._instants(mesh.credit_ps),
+            credit=self.instants(mesh.credit_ps),
             credit_ps=mesh.credit_ps,
         )
 
-    def _instants(self, ps: int) -> int:
+    def instants(self, ps: int) -> int:
         """How many instants a time takes."""
         return -(-ps // self._mesh.clock_ps)
 
@@ -150,7 +147,7 @@ class Layout:
             number = (place - router) // self._row
             peer = router << PEER_BITS | number << ROW_BITS
             if place in self.links:
-                latency, cycle = (self._instants(ps) for ps in self.links[place])
+                latency, cycle = (self.instants(ps) for ps in self.links[place])
                 table[place + LINK] = latency << CYCLE_BITS | cycle
                 peer |= (to_x * mesh.rows + to_y) * self.block + (number ^ 1) * self._row
             table[place + PEER] = peer

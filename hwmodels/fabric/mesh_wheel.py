@@ -89,6 +89,17 @@ def unmark(wheel, slot):  # type: ignore[no-untyped-def]
             wheel[LAST_WORD] ^= 1 << middle
 
 
+def take_list(shape, state, now):  # type: ignore[no-untyped-def]
+    """The first entry of an instant's list, which is taken off the wheel; -1 if there is none."""
+    wheel = state.wheel
+    slot = now & (shape.instants - 1) & INDEX
+    entry = wheel[LISTS + slot]
+    if entry >= 0:
+        wheel[LISTS + slot] = -1
+        unmark(wheel, slot)
+    return entry
+
+
 def marked_from(wheel, slot):  # type: ignore[no-untyped-def]
     """The first list from some place on that is not empty, or -1."""
     word = slot >> WORD_BITS

@@ -13,19 +13,14 @@ import numpy as np
 
 from hwmodels.compiling import lowest_bit
 from hwmodels.fabric.mesh_ports import (
-    compete,
     eject,
     has_credit,
     home_of,
-    instant,
     look_again,
-    place_of,
-    port_of,
     put_in_order,
     row_of,
-    wanted,
 )
-from hwmodels.fabric.mesh_senders import all_done_ps, enter, follow, submit
+from hwmodels.fabric.mesh_senders import follow
 from hwmodels.fabric.mesh_tables import (
     AFTER_INPUT,
     CYCLE_BITS,
@@ -36,7 +31,6 @@ from hwmodels.fabric.mesh_tables import (
     INDEX,
     INPUT_BIT,
     LINK,
-    LISTS,
     NO_INPUT,
     NOW,
     PATH,
@@ -45,28 +39,20 @@ from hwmodels.fabric.mesh_tables import (
     ROW,
     ROW_BITS,
 )
-from hwmodels.fabric.mesh_wheel import (
-    heap_put,
-    heap_take,
-    mark,
-    marked_from,
-    next_instant,
-    plan,
-    unmark,
-)
+from hwmodels.fabric.mesh_wheel import next_instant, take_list
 from hwmodels.fabric.mesh_wide_words import (
-    arrive,
-    call,
     happen,
-    look,
     move_up,
     narrow,
     offset_of,
+    route,
+    route_column,
+    route_port,
     send,
     settle,
     take_credits,
     touch,
-    turn,
+    wake,
 )
 from hwmodels.lanes import (
     LANE_BITS,
@@ -80,15 +66,10 @@ from hwmodels.lanes import (
 )
 
 
-def begin(shape, state, traffic, wide, lanes, now):  # type: ignore[no-untyped-def]
+def enter_ports(shape, state, traffic, wide, lanes, now):  # type: ignore[no-untyped-def]
     """Messages enter their ports, and receivers have a credit again."""
-    wheel, mesh, blocks = state.wheel, state.mesh, lanes.blocks
-    slot = now & (shape.instants - 1) & INDEX
-    entry = wheel[LISTS + slot]
-    if entry < 0:
-        return
-    wheel[LISTS + slot] = -1
-    unmark(wheel, slot)
+    mesh, blocks = state.mesh, lanes.blocks
+    entry = take_list(shape, state, now)
     while entry >= 0:
         out, mine, after = entry & ROW, entry >> INPUT_BIT, (entry >> ROW_BITS) & ROW
         entry = mesh[after]
@@ -106,10 +87,10 @@ def begin(shape, state, traffic, wide, lanes, now):  # type: ignore[no-untyped-d
             place = wide.front + (4 + number) * wide.stride + router
             lanes.flits[place & INDEX] = narrow(wide, path, message)
             blocks[at & INDEX] |= bit
-        call(wide, lanes, word, now)
+        wake(wide, lanes, word, now)
 
 
-def serve(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n):  # type: ignore[no-untyped-def]
+def deliver(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n):  # type: ignore[no-untyped-def]
     """Packets leave to their cores; returns how many messages have arrived."""
     mesh, blocks, flits, first = state.mesh, lanes.blocks, lanes.flits, word << LANE_BITS
     merge(
@@ -140,9 +121,9 @@ def grant(shape, state, traffic, wide, lanes, word, now, n):  # type: ignore[no-
     wants = wide.words * wide.block
     grants = wants + wide.inputs * row
     granted = grants + wide.inputs * row
-    popped, left = granted + row, granted + 2 * row
+    popped, counted = granted + row, granted + 2 * row
     happen(wide, lanes, at, now)
-    if not look(wide, lanes, at, wants, word << LANE_BITS):
+    if not route(wide, lanes, at, wants, word << LANE_BITS):
         return n
     full, busy = at + wide.used + (wide.ranks - 2) * row, at + wide.busy
     round_robin(blocks, wants, at + wide.pointers, full, busy, grants, popped, wide.inputs, row)
@@ -157,12 +138,12 @@ def grant(shape, state, traffic, wide, lanes, word, now, n):  # type: ignore[no-
         some = blocks[(granted + 4 + port) & INDEX]
         found |= some
         if some:
-            n = serve(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n)
+            n = deliver(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n)
     if not found:
         return n
-    call(wide, lanes, word, now + 1)
+    wake(wide, lanes, word, now + 1)
     if moved:
-        take_credits(wide, lanes, at, granted, left, word, now)
+        take_credits(wide, lanes, at, granted, counted, word, now)
     for head in range(4):
         some = blocks[(popped + head) & INDEX]
         moved |= some
@@ -185,11 +166,13 @@ def grant(shape, state, traffic, wide, lanes, word, now, n):  # type: ignore[no-
     return n
 
 
-def advance(shape, state, traffic, wide, lanes, ordered):  # type: ignore[no-untyped-def]
+def advance(shape, state, traffic, wide, lanes, axon, ordered):  # type: ignore[no-untyped-def]
     """Everything until the mesh is empty; returns how many messages arrived.
 
-    Their order matters only if it shall be ``ordered``.
+    These went over ``axon``. Their order matters only if it shall be ``ordered``.
     """
+    for k in range(len(axon)):
+        lanes.sendings[axon[k]] += 1
     wheel, due, near, n, active = state.wheel, lanes.due, lanes.near, 0, False
     last = wheel[NOW] - 1
     while True:
@@ -203,7 +186,7 @@ def advance(shape, state, traffic, wide, lanes, ordered):  # type: ignore[no-unt
             wheel[NOW] = last + 1
             return n
         wheel[NOW] = now
-        begin(shape, state, traffic, wide, lanes, now)
+        enter_ports(shape, state, traffic, wide, lanes, now)
         before, slot = n, lane(now & (wide.slots - 1))
         for word in range(wide.words):
             if due[word] & slot:
@@ -226,23 +209,8 @@ def advance(shape, state, traffic, wide, lanes, ordered):  # type: ignore[no-unt
                 put_in_order(traffic, before, n)
 
 
-def carry(  # type: ignore[no-untyped-def]
-    shape, state, traffic, wide, lanes, slots, axon, paths, sent_ps, start_ps, sweep_ps, ordered,
-):  # fmt: skip
-    """A step whose end everything waits for: how many messages arrived, and when all was done."""
-    submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_ps, True)
-    for k in range(len(axon)):
-        lanes.sendings[axon[k]] += 1
-    n = advance(shape, state, traffic, wide, lanes, ordered)
-    return n, all_done_ps(state, traffic)
-
-
-#: The functions that the kernel calls.
-PARTS = {
-    carry: (
-        port_of, place_of, row_of, instant, wanted, heap_put, mark, plan, compete, enter,
-        heap_take, unmark, marked_from, next_instant, look_again, eject, put_in_order, home_of,
-        has_credit, follow, narrow, offset_of, call, begin, arrive, turn, look, send,
-        serve, happen, take_credits, touch, grant, move_up, settle, advance, submit, all_done_ps,
-    )
-}  # fmt: skip
+#: The functions that :func:`advance` calls, but for those of the other kernel.
+PARTS = (
+    narrow, offset_of, wake, enter_ports, route_port, route_column, route, send, deliver, happen,
+    take_credits, touch, grant, move_up, settle,
+)  # fmt: skip

@@ -66,15 +66,12 @@ class WideLayout:
         ranks, inputs = mesh.link_depth + 1, 4 + mesh.ports
         row = -(-inputs // WORDS) * WORDS
 
-        def instants(ps: int) -> int:
-            return -(-ps // mesh.clock_ps)
-
         times = {
-            "row_latency": instants(mesh.row_latency_ps),
-            "column_latency": instants(mesh.column_latency_ps),
-            "row_cycle": instants(mesh.row_cycle_ps),
-            "column_cycle": instants(mesh.column_cycle_ps),
-            "credit": instants(mesh.credit_ps),
+            "row_latency": layout.instants(mesh.row_latency_ps),
+            "column_latency": layout.instants(mesh.column_latency_ps),
+            "row_cycle": layout.instants(mesh.row_cycle_ps),
+            "column_cycle": layout.instants(mesh.column_cycle_ps),
+            "credit": layout.instants(mesh.credit_ps),
         }
         slots = 1 << max(times.values()).bit_length()
         # Rows of a block, one kind behind the other.

@@ -43,22 +43,22 @@ def offset_of(wide, side):  # type: ignore[no-untyped-def]
     return -far if side & 1 else far
 
 
-def call(wide, lanes, word, at):  # type: ignore[no-untyped-def]
+def wake(wide, lanes, word, at):  # type: ignore[no-untyped-def]
     """Have a word looked at in an instant."""
     lanes.due[word & INDEX] |= lane(at & (wide.slots - 1))
 
 
-def turn(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
+def route_column(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
     """What heads want that are in the right column."""
     blocks, flits = lanes.blocks, lanes.flits
     far = some & with_bits(flits, heads, wide.y_mask)
     south = far & with_bits(flits, heads, 1 << wide.south_bit)
     blocks[(wants + 2) & INDEX] = far ^ south
     blocks[(wants + 3) & INDEX] = south
-    arrive(wide, lanes, heads, wants, some ^ far)
+    route_port(wide, lanes, heads, wants, some ^ far)
 
 
-def arrive(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
+def route_port(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
     """What heads want that are at their router."""
     place = wants + 4
     for port in range(wide.inputs - 5):
@@ -69,23 +69,18 @@ def arrive(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
     lanes.blocks[place & INDEX] = some
 
 
-def look(wide, lanes, at, wants, first):  # type: ignore[no-untyped-def]
+def route(wide, lanes, at, wants, first):  # type: ignore[no-untyped-def]
     """Which output each head of a word's routers wants; returns whether there is any head."""
     blocks, flits, row = lanes.blocks, lanes.flits, wide.row
     found, heads = 0, wide.front + first
-    for head in range(2):
+    for head in range(4):
         some = blocks[(at + head) & INDEX]
-        far = some & with_bits(flits, heads, wide.x_mask)
+        far = some & with_bits(flits, heads, wide.x_mask if head < 2 else wide.y_mask)
         blocks[(wants + (head ^ 1)) & INDEX] = far
-        turn(wide, lanes, heads, wants, some ^ far)
-        found |= some
-        wants += row
-        heads += wide.stride
-    for head in range(2, 4):
-        some = blocks[(at + head) & INDEX]
-        far = some & with_bits(flits, heads, wide.y_mask)
-        blocks[(wants + (head ^ 1)) & INDEX] = far
-        arrive(wide, lanes, heads, wants, some ^ far)
+        if head < 2:
+            route_column(wide, lanes, heads, wants, some ^ far)
+        else:
+            route_port(wide, lanes, heads, wants, some ^ far)
         found |= some
         wants += row
         heads += wide.stride
@@ -95,7 +90,7 @@ def look(wide, lanes, at, wants, first):  # type: ignore[no-untyped-def]
         west = far & with_bits(flits, heads, 1 << wide.west_bit)
         blocks[wants & INDEX] = far ^ west
         blocks[(wants + 1) & INDEX] = west
-        turn(wide, lanes, heads, wants, some ^ far)
+        route_column(wide, lanes, heads, wants, some ^ far)
         found |= some
         wants += row
         heads += wide.stride
@@ -139,16 +134,16 @@ def happen(wide, lanes, at, now):  # type: ignore[no-untyped-def]
             toggle(blocks, here & INDEX, free & INDEX)
 
 
-def take_credits(wide, lanes, at, granted, left, word, now):  # type: ignore[no-untyped-def]
+def take_credits(wide, lanes, at, granted, counted, word, now):  # type: ignore[no-untyped-def]
     """Credits, and links, of what outputs to neighbours granted are used."""
     blocks, row = lanes.blocks, wide.row
-    first_half(blocks, left & INDEX, granted & INDEX)
+    first_half(blocks, counted & INDEX, granted & INDEX)
     used, most = at + wide.used, at + wide.most
-    join(blocks, most & INDEX, left & INDEX)
-    while add_to_ranks(blocks, used & INDEX, left & INDEX):
+    join(blocks, most & INDEX, counted & INDEX)
+    while add_to_ranks(blocks, used & INDEX, counted & INDEX):
         used += row
         most += row
-        join(blocks, most & INDEX, left & INDEX)
+        join(blocks, most & INDEX, counted & INDEX)
     if wide.row_cycle > 1 or wide.column_cycle > 1:
         for output in range(4):
             cycle = wide.row_cycle if output < 2 else wide.column_cycle
@@ -158,7 +153,7 @@ def take_credits(wide, lanes, at, granted, left, word, now):  # type: ignore[no-
                 slot = (now + cycle) & (wide.slots - 1)
                 ring = at + wide.ring + (slot * RING + 2) * row
                 blocks[(ring + output) & INDEX] = some
-                call(wide, lanes, word, now + cycle)
+                wake(wide, lanes, word, now + cycle)
 
 
 def touch(wide, lanes, word):  # type: ignore[no-untyped-def]
@@ -189,28 +184,24 @@ def settle(wide, lanes, word, now):  # type: ignore[no-untyped-def]
         back = word_at(lanes.left, bit)
         blocks[(home + side) & INDEX] = back
         any_back |= back
-        placed = at + wide.placed + side
-        above = blocks[(placed + row) & INDEX]
-        blocks[placed & INDEX] &= above | ~back
-        back &= above
-        if back:
-            to = wide.front + (side ^ 1) * wide.stride + first + offset
-            move_up(wide, lanes, placed, to, back)
+        to = wide.front + (side ^ 1) * wide.stride + first + offset
+        move_up(wide, lanes, at + wide.placed + side, to, back)
     if any_back:
-        call(wide, lanes, word, now + wide.credit)
+        wake(wide, lanes, word, now + wide.credit)
     if row_come:
-        call(wide, lanes, word, now + wide.row_latency)
+        wake(wide, lanes, word, now + wide.row_latency)
     if column_come:
-        call(wide, lanes, word, now + wide.column_latency)
+        wake(wide, lanes, word, now + wide.column_latency)
 
 
-def move_up(wide, lanes, placed, to, back):  # type: ignore[no-untyped-def]
-    """Packets that stand second or farther behind in FIFOs move up by a place."""
+def move_up(wide, lanes, placed, to, left):  # type: ignore[no-untyped-def]
+    """Heads left some FIFOs behind an output: what stands behind them there moves up by a place."""
     blocks, up = lanes.blocks, wide.inputs * wide.stride
-    while back:
-        move(lanes.flits, to, to + up, back)
+    while left:
+        above = blocks[(placed + wide.row) & INDEX]
+        blocks[placed & INDEX] &= above | ~left
+        left &= above
+        if left:
+            move(lanes.flits, to, to + up, left)
         to += up
         placed += wide.row
-        above = blocks[(placed + wide.row) & INDEX]
-        blocks[placed & INDEX] &= above | ~back
-        back &= above

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hwmodels.fabric import mesh_wide
+from hwmodels.fabric import mesh_kernel
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_compiled import CompiledEngine
 from hwmodels.fabric.messages import HOST, Messages, no_messages
@@ -34,7 +34,7 @@ class AsDefined(Wide):
     """The wide kernel in plain Python, on the definitions of lanes: slow."""
 
     def _function(self, function):
-        return function if function is mesh_wide.carry else super()._function(function)
+        return function if function is mesh_kernel.carry else super()._function(function)
 
 
 #: All engines, and what the compiled one does of itself where it is faster.
