@@ -57,7 +57,6 @@ def _numba() -> Any:
 
     llvmlite.binding.set_option("", "--runtime-memory-check-threshold=300")
     _load_array_functions()
-    _count_trailing_zeros(numba)
     importlib.import_module(_LANES)
     return numba
 
@@ -77,27 +76,6 @@ def _load_array_functions() -> None:
         importlib.import_module("numba.np.arraymath")
     finally:
         linalg.ensure_blas = importing
-
-
-def _count_trailing_zeros(numba: Any) -> None:
-    """Make one instruction of :func:`lowest_bit`."""
-    ir = importlib.import_module("llvmlite.ir")
-
-    @numba.extending.intrinsic
-    def trailing_zeros(_, mask):  # type: ignore[no-untyped-def]
-        def generate(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))
-
-        return numba.types.int64(numba.types.int64), generate
-
-    @numba.extending.overload(lowest_bit, inline="always")
-    def _(mask):  # type: ignore[no-untyped-def]
-        return lambda mask: trailing_zeros(mask)
-
-
-def lowest_bit(mask: int) -> int:
-    """The number of the lowest bit that is set in a mask, of which one must be."""
-    return (int(mask) & -int(mask)).bit_length() - 1
 
 
 @cache

@@ -132,6 +132,11 @@ def round_robin(
     pointer[:] = pointer & ~given[inputs] | np.roll(given[:inputs], 1, axis=0)
 
 
+def lowest_bit(mask: int) -> int:
+    """The number of the first lane of a mask, of which one must be."""
+    return (int(mask) & -int(mask)).bit_length() - 1
+
+
 def without_lowest(mask: int) -> int:
     """A mask without its first lane."""
     return _signed(_unsigned(mask) & (_unsigned(mask) - 1))

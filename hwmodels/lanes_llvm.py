@@ -173,6 +173,11 @@ def _(b: Any, place: Any) -> Any:
     return b.shl(number(1), place)
 
 
+@machine_code(lanes.lowest_bit, types.int64)
+def _(b: Any, mask: Any) -> Any:
+    return b.cttz(mask, ir.Constant(BIT, 1))
+
+
 @machine_code(lanes.without_lowest, types.int64)
 def _(b: Any, mask: Any) -> Any:
     return b.and_(mask, b.sub(mask, number(1)))

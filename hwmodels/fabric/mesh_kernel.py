@@ -23,7 +23,6 @@ What makes it fast:
 
 from __future__ import annotations
 
-from hwmodels.compiling import lowest_bit
 from hwmodels.fabric import mesh_wide
 from hwmodels.fabric.mesh_packets import describe
 from hwmodels.fabric.mesh_ports import (
@@ -79,6 +78,7 @@ from hwmodels.fabric.mesh_wheel import (
     take_list,
     unmark,
 )
+from hwmodels.lanes import lowest_bit
 
 
 def take(shape, state, router, mine, port, now):  # type: ignore[no-untyped-def]

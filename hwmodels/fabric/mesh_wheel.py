@@ -6,7 +6,6 @@ those that are farther away.
 
 from __future__ import annotations
 
-from hwmodels.compiling import lowest_bit
 from hwmodels.fabric.mesh_tables import (
     INDEX,
     INPUT_BIT,
@@ -21,6 +20,7 @@ from hwmodels.fabric.mesh_tables import (
     WORD_BITS,
     WORDS,
 )
+from hwmodels.lanes import lowest_bit
 
 
 def heap_put(state, entry, at):  # type: ignore[no-untyped-def]

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from hwmodels.compiling import lowest_bit
 from hwmodels.fabric.mesh_ports import (
     eject,
     has_credit,
@@ -59,6 +58,7 @@ from hwmodels.lanes import (
     LANES,
     WORDS,
     lane,
+    lowest_bit,
     merge,
     round_robin,
     take_from_ranks,

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from hwmodels.compiling import can_compile, compiled, lowest_bit
+from hwmodels.compiling import can_compile, compiled
+from hwmodels.lanes import lowest_bit
 
 
 @pytest.mark.skipif(not can_compile(), reason="Numba is not installed")
