@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 LANES, LANE_BITS = 64, 6
 #: Words that are treated together: rows of words are multiples of it.
 WORDS = 8
+#: What a share has behind its point: see :func:`part_of`.
+SHARE_BITS = 62
 
 
 def with_bits(lanes: NDArray[np.uint32], at: int, bits: int) -> int:
@@ -140,6 +142,14 @@ def lowest_bit(mask: int) -> int:
 def without_lowest(mask: int) -> int:
     """A mask without its first lane."""
     return _signed(_unsigned(mask) & (_unsigned(mask) - 1))
+
+
+def part_of(number: int, share: int) -> int:
+    """The whole part of a number times ``share / 2**SHARE_BITS``, neither being less than 0.
+
+    A product of 128 bits, of which neither NumPy nor Numba has a type.
+    """
+    return int(number) * int(share) >> SHARE_BITS
 
 
 def lane(number: int) -> int:

@@ -19,7 +19,7 @@ from numba.extending import lower_builtin, type_callable
 
 from hwmodels import lanes
 
-BIT, BYTE, NUMBER, WORD = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+BIT, BYTE, NUMBER, WORD, TWO_WORDS = (ir.IntType(bits) for bits in (1, 8, 32, 64, 128))
 #: 64 lanes, a bit for each of them, and eight words.
 ALL, MASK = ir.VectorType(NUMBER, lanes.LANES), ir.VectorType(BIT, lanes.LANES)
 EIGHT = ir.VectorType(WORD, lanes.WORDS)
@@ -171,6 +171,12 @@ def _(b: Any, words: Row, bit: Any) -> Any:
 @machine_code(lanes.lane, types.int64)
 def _(b: Any, place: Any) -> Any:
     return b.shl(number(1), place)
+
+
+@machine_code(lanes.part_of, types.int64)
+def _(b: Any, value: Any, share: Any) -> Any:
+    product = b.mul(b.zext(value, TWO_WORDS), b.zext(share, TWO_WORDS))
+    return b.trunc(b.lshr(product, ir.Constant(TWO_WORDS, lanes.SHARE_BITS)), WORD)
 
 
 @machine_code(lanes.lowest_bit, types.int64)

@@ -48,6 +48,8 @@ class CompiledEngine(BatchedEngine):
         self._is_wide = False
         #: Hops at an edge of the clock, in the steps before.
         self._density = 0.0
+        #: Hops that a message makes on average, its delivery being one.
+        self._hops_a_message = 1.0
 
     def _goes_wide(self) -> bool:
         words = -(-self._mesh.columns * self._mesh.rows // LANES)
@@ -75,7 +77,12 @@ class CompiledEngine(BatchedEngine):
         """Steps of so many messages took so long."""
         if self._may_go_wide and messages:
             edges = max(took_ps / self._mesh.clock_ps, 1.0)
-            self._density = messages * (1 + float(self._hops.mean())) / edges
+            self._density = messages * self._hops_a_message / edges
+
+    def _ways(self, routes: Routes) -> tuple[Any, NDArray[np.int16]]:
+        paths, hops = super()._ways(routes)
+        self._hops_a_message = 1 + float(hops.mean()) if len(hops) else 1.0
+        return paths, hops
 
     def _carry(
         self, axon: NDArray[np.int64], sent_ps: NDArray[np.int64], start_ps: int,

@@ -41,7 +41,7 @@ from hwmodels.fabric.mesh_ports import (
     row_of,
     wanted,
 )
-from hwmodels.fabric.mesh_senders import all_done_ps, enter, entries, follow, submit
+from hwmodels.fabric.mesh_senders import all_done_ps, enter, entries, follow, leave, submit
 from hwmodels.fabric.mesh_tables import (
     ASKED,
     AWAITED,
@@ -199,7 +199,7 @@ def carry(  # type: ignore[no-untyped-def]
 _COMPETE = (port_of, place_of, row_of, instant, wanted, heap_put, mark, plan, compete, enter)
 _ADVANCE = (
     *_COMPETE, heap_take, unmark, take_list, marked_from, next_instant, look_again, launch, eject,
-    put_in_order, home_of, has_credit, credit_at, give_back, follow, take, gather, grant,
+    put_in_order, home_of, has_credit, credit_at, give_back, leave, follow, take, gather, grant,
 )  # fmt: skip
 PARTS = {
     advance: _ADVANCE,

@@ -38,6 +38,7 @@ from hwmodels.fabric.mesh_tables import (
     State,
 )
 from hwmodels.fabric.messages import ports_of
+from hwmodels.lanes import SHARE_BITS
 
 
 class Layout:
@@ -116,9 +117,14 @@ class Layout:
         # Links act within the longest of these, senders mostly within a thousand instants.
         slowest = max((mesh.credit_ps, *(max(kind) for kind in self.links.values())))
         instants = max(WORD * WORD, _power_of_two(2 * self.instants(slowest)))
+        clock_bits = (mesh.clock_ps - 1).bit_length()
         return Shape(
             row=self._row,
             clock_ps=mesh.clock_ps,
+            # Rounded up, so that no time short of 2 ** SHARE_BITS is one too many (Granlund and
+            # Montgomery, "Division by invariant integers using multiplication", PLDI 1994).
+            per_clock=-(-(1 << SHARE_BITS + clock_bits) // mesh.clock_ps),
+            clock_bits=clock_bits,
             instants=min(instants, MOST_INSTANTS),
             link_depth=mesh.link_depth,
             link_room=_power_of_two(mesh.link_depth),

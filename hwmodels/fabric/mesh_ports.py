@@ -38,13 +38,15 @@ from hwmodels.fabric.mesh_tables import (
     WHEN,
 )
 from hwmodels.fabric.mesh_wheel import plan
+from hwmodels.lanes import part_of
 
 
 def instant(shape, at_ps):  # type: ignore[no-untyped-def]
     """The first instant that is not before a time."""
     if shape.clock_ps == 1:
-        return at_ps  # a division takes as long as much of a hop
-    return -(-at_ps // shape.clock_ps)
+        return at_ps
+    # A division takes as long as much of a hop.
+    return part_of(at_ps + shape.clock_ps - 1, shape.per_clock) >> shape.clock_bits
 
 
 def port_of(shape, router, number):  # type: ignore[no-untyped-def]

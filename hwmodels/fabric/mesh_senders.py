@@ -95,10 +95,10 @@ def submit(shape, state, traffic, slots, axon, paths, sent_ps, start_ps, sweep_p
         senders[row + REST] = max(sweep_ps[s - 1] - sent_ps[k], 0) if s else 0
 
 
-def follow(shape, state, traffic, router, mine, port, now):  # type: ignore[no-untyped-def]
-    """The first message of a sender leaves its port, and the next one competes when it is made.
+def leave(shape, state, traffic, port, now):  # type: ignore[no-untyped-def]
+    """The first message of a sender leaves its port, and the next one enters when it is made.
 
-    Returns the flit of the one that leaves.
+    Returns the flit of the one that leaves, the next one (-1: none), and from when on it competes.
     """
     mesh = state.mesh
     left, sender = mesh[port + LEFT], (mesh[port + LINK] >> CYCLE_BITS) & INDEX
@@ -106,12 +106,22 @@ def follow(shape, state, traffic, router, mine, port, now):  # type: ignore[no-u
     mesh[place_of(shape, port, left) + WHEN] = now * shape.clock_ps
     first = traffic.senders[(sender << 3) + HEAD]
     head = traffic.messages[row_of(first) + PATH]
-    slot = (head >> FLIT_BITS) - 1
+    slot, at = (head >> FLIT_BITS) - 1, now + 1
     traffic.senders[(sender << 3) + HEAD] = slot
     if slot >= 0:
-        at = max(instant(shape, enter(shape, state, traffic, sender, slot)), now + 1)
+        at = max(instant(shape, enter(shape, state, traffic, sender, slot)), at)
+    return first << FLIT_BITS | head & PATHS, slot, at
+
+
+def follow(shape, state, traffic, router, mine, port, now):  # type: ignore[no-untyped-def]
+    """The first message of a sender leaves its port, and the next one competes when it is made.
+
+    Returns the flit of the one that leaves.
+    """
+    flit, slot, at = leave(shape, state, traffic, port, now)
+    if slot >= 0:
         compete(shape, state, router, mine, port, traffic.messages[row_of(slot) + PATH], at)
-    return first << FLIT_BITS | head & PATHS
+    return flit
 
 
 def all_done_ps(state, traffic):  # type: ignore[no-untyped-def]

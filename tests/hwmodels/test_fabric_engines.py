@@ -14,6 +14,8 @@ from hwmodels.fabric.closed_form import ClosedForm
 from hwmodels.fabric.mesh import MeshTimes
 from hwmodels.fabric.mesh_batched import BatchedEngine
 from hwmodels.fabric.mesh_compiled import CompiledEngine
+from hwmodels.fabric.mesh_layout import Layout
+from hwmodels.fabric.mesh_ports import instant
 from hwmodels.fabric.mesh_wide_layout import WideLayout
 from hwmodels.fabric.messages import Messages
 from hwmodels.fabric.multicore import EVENT_ENGINES
@@ -182,3 +184,11 @@ def test_a_link_beyond_the_tables_is_refused_in_one_line():
     times = MeshTimes(2, 1, 2, 1, 1, 1, 1, 1, 1, bridge_ps=1 << 31)
     with pytest.raises(ModelError, match="takes 2.15 ms.*fidelity=reference"):
         BatchedEngine(np.zeros((1, 2), dtype=np.int16), (0, 0), times, None)
+
+
+@given(clock=st.integers(1, 2**40), time=st.integers(0, 2**61))
+def test_a_time_has_as_many_instants_as_a_division_says(clock, time):
+    mesh = replace(clocked_case(0).mesh, clock_ps=clock)
+    shape = Layout(np.zeros((1, 2), dtype=np.int16), (0, 0), mesh).shape
+    for near in (time, time // clock * clock, time // clock * clock + 1):
+        assert instant(shape, near) == -(-near // clock)

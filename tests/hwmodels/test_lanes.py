@@ -25,6 +25,11 @@ def whole_lanes(flits, words, at, number, said):
     lanes.merge(flits, 500, k, 65, words, 20, 1, 7, ~mask, 0)
 
 
+def whole_parts(numbers, shares):
+    for k in range(len(numbers)):
+        numbers[k] = lanes.part_of(numbers[k], shares[k])
+
+
 def whole_words(words, at, said):
     said[0] = lanes.add_to_ranks(words, at, at + 8)
     said[1] = lanes.take_from_ranks(words, at + 16, at + 24, at + 32)
@@ -112,3 +117,14 @@ def test_round_robin_grants_the_first_input_at_or_behind_the_pointer(seed, input
             moved = np.flatnonzero(after[inputs : 2 * inputs, o, lane])
             assert moved.tolist() == [(winner + 1) % inputs]
             assert words[3 * table + 3 * row + winner] >> lane & 1
+
+
+@given(
+    pairs=st.lists(
+        st.tuples(st.integers(0, 2**62 - 1), st.integers(0, 2**63 - 1)), min_size=1, max_size=50
+    )
+)
+def test_parts_are_computed_alike(pairs):
+    numbers, shares = np.array(pairs, dtype=np.int64).T
+    for here, there in in_both(whole_parts, numbers.copy(), shares.copy()):
+        assert np.array_equal(here, there)
