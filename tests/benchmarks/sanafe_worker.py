@@ -1,11 +1,13 @@
 """Runs SANA-FE in an interpreter of its own; needs ``sanafe`` there and nothing of ours.
 
-``python sanafe_worker.py JOB.json OUT.json``: the job names a network (``dvs``, packaged with
-SANA-FE, or ``file``, an archive of arrays), a timing model and a number of steps. SANA-FE is
-GPL-3; it is run as a program, never imported by this project.
+``python sanafe_worker.py NETWORK``: ``dvs``, packaged with SANA-FE, or an archive of arrays. Says
+on a line how long it took to build it; then, for each line ``[timing model, steps, anew]`` that
+comes in, what these steps took, all as JSON. SANA-FE is GPL-3; it is run as a program, never
+imported by this project.
 """
 
 import json
+import os
 import sys
 import time
 from importlib.resources import files
@@ -69,37 +71,41 @@ def from_file(arch, path):
     return net
 
 
-def main(job_path, out_path):
-    with open(job_path) as file:
-        job = json.load(file)
+def run(chip, model, steps, anew):
+    """Some steps in one mode, from the beginning or from where the last ones ended."""
+    if anew:
+        chip.reset()
+    began = time.process_time()
+    results = chip.sim(
+        steps, timing_model=model, processing_threads=1, scheduler_threads=0, perf_trace=True
+    )
+    return {
+        "cpu_s": time.process_time() - began,
+        "energy_J": results["energy"]["total"],
+        **{name: results[name] for name in ("neurons_fired", "packets_sent", "spikes")},
+        "sim_time": list(map(float, results["perf_trace"]["sim_time"])),
+    }
+
+
+def main(network):
+    # SANA-FE writes to the standard output too, which becomes that for errors.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     arch = sanafe.load_loihi()
     began = time.process_time()
-    net = dvs(arch) if job["network"] == "dvs" else from_file(arch, job["network"])
+    net = dvs(arch) if network == "dvs" else from_file(arch, network)
     chip = sanafe.SpikingChip(arch)
     chip.load(net)
-    loaded = time.process_time()
-    said = {"build_s": loaded - began, "models": {}}
-    for model, steps in job["models"].items():
-        chip.reset()
-        began = time.process_time()
-        results = chip.sim(
-            steps, timing_model=model, processing_threads=1, scheduler_threads=0,
-            perf_trace=job.get("trace") or None,
-        )  # fmt: skip
-        seconds = time.process_time() - began
-        perf = results.get("perf_trace") or {}
-        said["models"][model] = {
-            "cpu_s": seconds,
-            "sim_time_s": results["sim_time"],
-            "energy_J": results["energy"],
-            **{k: results[k] for k in results if isinstance(results[k], (int, float))},
-            "trace": {k: list(map(float, v)) for k, v in perf.items() if np.ndim(v) == 1},
-        }
-    with open("/proc/self/status") as file:  # what getrusage says includes who started us
-        said["peak_kib"] = next(int(one.split()[1]) for one in file if one.startswith("VmHWM"))
-    said["examples"] = str(files("sanafe.examples"))
-    with open(out_path, "w") as file:
-        json.dump(said, file)
+    said = {"build_s": time.process_time() - began}
+    while True:
+        print(json.dumps(said), file=answers, flush=True)
+        told = sys.stdin.readline()
+        if not told:
+            return
+        said = run(chip, *json.loads(told))
+        with open("/proc/self/status") as file:  # what getrusage says includes who started us
+            peak = next(one for one in file if one.startswith("VmHWM"))
+        said["peak_kib"] = int(peak.split()[1])
 
 
 if __name__ == "__main__":

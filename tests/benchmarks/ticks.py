@@ -7,24 +7,33 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from hwmodels.chips.loihi.transport import LoihiTransport
 from tests.benchmarks.loihi_cases import Case, dvs_case, prepare, random_case
 from tests.benchmarks.measuring import Section, cpu_seconds
 
 #: Least ratio of speed to each mode, and that of step times to `cycle`, which is the finest.
 TARGETS = {"simple": 5, "detailed": 20, "cycle": 150}
-#: A clock of routers, as `cycle` has one: a cycle of the link.
-CLOCK_NS = 0.581
-#: Steps of random networks in each mode: what SANA-FE does in some minutes.
+#: Routers with a clock, as `cycle` has one: a cycle of the link.
+CLOCKED = {"router_clock_ns": 0.581}
+#: With its buffers too, those of the BookSim in it (``num_vcs = 1``, ``vc_buf_size = 8`` in the
+#: configuration that is compiled into SANA-FE). Ours are those of its architecture file.
+LIKE_CYCLE = {**CLOCKED, "link_buffer_packets": 8, "core_buffer_packets": 8}
+#: Both sides take so many turns, each with as many steps, so that a busy machine is busy for both.
+TURNS = 5
+#: Steps in each mode, by neurons: what SANA-FE does in some minutes.
 _STEPS = {
-    1_000: {"simple": 30, "detailed": 30, "cycle": 10},
-    10_000: {"simple": 30, "detailed": 30, "cycle": 8},
-    100_000: {"simple": 12, "detailed": 8},
+    1_000: {"simple": 300, "detailed": 100, "cycle": 50},
+    10_000: {"simple": 60, "detailed": 30, "cycle": 15},
+    100_000: {"simple": 15, "detailed": 10},
 }
+_DVS_STEPS = {"simple": 1000, "detailed": 1000, "cycle": 50}
 
 
 @cache
@@ -33,26 +42,6 @@ def sanafe_python() -> str | None:
     python = os.environ.get("SANAFE_PYTHON", sys.executable)
     found = subprocess.run([python, "-c", "import sanafe"], capture_output=True, check=False)
     return python if found.returncode == 0 else None
-
-
-def sanafe(case: Case | str, models: dict[str, int]) -> dict:
-    """What SANA-FE says about a case (or a packaged network) after some steps in each mode."""
-    python = sanafe_python()
-    assert python is not None
-    with tempfile.TemporaryDirectory() as folder:
-        network = case
-        if isinstance(case, Case):
-            network = f"{folder}/network.npz"
-            np.savez(
-                network, bias=case.bias, core=case.core, threshold=case.threshold[0],
-                source=np.repeat(np.arange(case.neurons), np.diff(case.indptr)),
-                target=case.target, weight=case.weight,
-            )  # fmt: skip
-        job, out = Path(folder, "job.json"), Path(folder, "out.json")
-        job.write_text(json.dumps({"network": network, "models": models, "trace": True}))
-        worker = Path(__file__).with_name("sanafe_worker.py")
-        subprocess.run([python, str(worker), str(job), str(out)], check=True, capture_output=True)
-        return json.loads(out.read_text())
 
 
 def examples() -> Path:
@@ -64,86 +53,207 @@ def examples() -> Path:
     return Path(said.stdout.strip())
 
 
+class SanaFe:
+    """SANA-FE with a network (``dvs`` is packaged with it), in a process of its own.
+
+    Attributes
+    ----------
+    build_s : float
+        CPU time that it took to set up.
+    """
+
+    def __init__(self, network: Case | str) -> None:
+        python = sanafe_python()
+        assert python is not None
+        worker = Path(__file__).with_name("sanafe_worker.py")
+        with tempfile.TemporaryDirectory() as folder:
+            if isinstance(network, Case):
+                network = _write(network, Path(folder, "network.npz"))
+            self._process = subprocess.Popen(
+                [python, str(worker), network], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL, text=True,
+            )  # fmt: skip
+            self.build_s: float = self._hear()["build_s"]
+
+    def _hear(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError("SANA-FE ended before it answered")
+        return json.loads(line)
+
+    def run(self, model: str, steps: int, anew: bool) -> dict[str, Any]:
+        """Steps in one mode, from the beginning or from where the last ones ended."""
+        assert self._process.stdin is not None
+        print(json.dumps([model, steps, anew]), file=self._process.stdin, flush=True)
+        return self._hear()
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.communicate()
+
+
+def _write(case: Case, path: Path) -> str:
+    np.savez(
+        path, bias=case.bias, core=case.core, threshold=case.threshold[0],
+        source=np.repeat(np.arange(case.neurons), np.diff(case.indptr)),
+        target=case.target, weight=case.weight,
+    )  # fmt: skip
+    return str(path)
+
+
+class Chip:
+    """Our chip with a case, and what its steps took.
+
+    Attributes
+    ----------
+    build_s : float
+        CPU time that it took to set up.
+    steps : int
+        So far.
+    taken : list of float
+        CPU time of a step, in each turn.
+    """
+
+    def __init__(self, case: Case, **options: Any) -> None:
+        _load()
+        made: list = []
+        self.build_s = cpu_seconds(lambda: made.append(prepare(case, packets="counted", **options)))
+        self._run, self._network = made[0]
+        self.steps = 0
+        self.taken: list[float] = []
+
+    def advance(self, steps: int) -> None:
+        """So many steps more."""
+        self.steps += steps
+        self.taken.append(cpu_seconds(lambda: self._run.advance(self._network, self.steps)) / steps)
+
+    @property
+    def step_s(self) -> float:
+        """CPU time of a step: the median of all turns."""
+        return float(np.median(self.taken))
+
+    @property
+    def transport(self) -> LoihiTransport:
+        """The fabric, with all it counted."""
+        return self._run._transport
+
+
 @cache
-def load(fidelity: str) -> None:
+def _load() -> None:
     """Have the compiled code loaded: its cost is that of the first tick, not of each."""
-    run, network = prepare(random_case(200, 10, 0.5), fidelity, packets="counted")
+    run, network = prepare(random_case(200, 10, 0.5), packets="counted")
     run.advance(network, 10)
 
 
-def ours(case: Case, steps: int, fidelity: str = "compiled", repeats: int = 3, **options):
-    """CPU seconds of a step and of setting up, and the chip's fabric afterwards; medians."""
-    load(fidelity)
-    made: list = []
-    taken = []
-    for _ in range(repeats):
-        made.clear()
-        set_up = cpu_seconds(
-            lambda: made.append(prepare(case, fidelity, packets="counted", **options))
-        )
-        run, network = made[0]
-        taken.append((cpu_seconds(lambda run=run, net=network: run.advance(net, steps)), set_up))
-    seconds, set_up = np.median(taken, axis=0)
-    return seconds / steps, set_up, run._transport
+@dataclass
+class Turns:
+    """Steps of our chip and of SANA-FE in one mode, turn by turn: CPU times of a step."""
+
+    ours: Chip
+    other: Chip
+    theirs: list[dict[str, Any]] = field(default_factory=list)
+
+    @classmethod
+    def take(cls, case: Case, sanafe: SanaFe, model: str, steps: int, options: dict) -> Turns:
+        """All turns; our other chip has those options."""
+        turns = cls(Chip(case), Chip(case, **options))
+        for turn in range(TURNS):
+            n = (turn + 1) * steps // TURNS - turn * steps // TURNS
+            turns.ours.advance(n)
+            turns.theirs.append(sanafe.run(model, n, turn == 0))
+            turns.other.advance(n)
+        return turns
+
+    @property
+    def their_s(self) -> np.ndarray:
+        """Shape (turns,)."""
+        return np.array([turn["cpu_s"] / len(turn["sim_time"]) for turn in self.theirs])
+
+    @property
+    def their_step_s(self) -> np.ndarray:
+        """How long each step takes the hardware, as SANA-FE says."""
+        return np.concatenate([turn["sim_time"] for turn in self.theirs])
+
+    def faster(self, chip: Chip) -> float:
+        """How much faster one of ours is: the median of what each turn says."""
+        return float(np.median(self.their_s / chip.taken))
+
+    def total(self, name: str) -> float:
+        """What SANA-FE counted in all."""
+        return sum(turn[name] for turn in self.theirs)
 
 
 def ticks(quick: bool) -> Section:
     section = Section("ticks", "Whole ticks: our Loihi against SANA-FE")
-    there = sanafe_python() is not None
-    if not there:
-        section.notes.append("SANA-FE is not installed (see docs/performance.md); ours alone")
     sizes = [(1_000, 50)] if quick else [(1_000, 50), (10_000, 50), (100_000, 20)]
-    cases: list[tuple[Case, str | Case, dict[str, int]]] = []
-    for neurons, fan_out in sizes:
-        case = random_case(neurons, fan_out, 0.1)
-        cases.append((case, case, _STEPS[neurons]))
-    if there:
-        dvs = dvs_case(examples())
-        few = {"simple": 1000, "detailed": 1000, "cycle": 20}
-        cases.append((dvs, "dvs", {"simple": 60, "detailed": 60, "cycle": 20} if quick else few))
-    for case, network, models in cases:
-        theirs = sanafe(network, models) if there else {"models": {}}
-        compare(section, case, theirs, max(models.values()))
+    cases = [(random_case(neurons, fan, 0.1), _STEPS[neurons]) for neurons, fan in sizes]
+    if sanafe_python() is None:
+        section.notes.append("SANA-FE is not installed (see docs/performance.md); ours alone")
+        for case, models in cases:
+            chip = Chip(case)
+            for _ in range(TURNS):
+                chip.advance(models["simple"] // TURNS)
+            alone(section, case, chip)
+        return section
+    dvs = {"simple": 200, "detailed": 200, "cycle": 20} if quick else _DVS_STEPS
+    for case, models in [*cases, (dvs_case(examples()), dvs)]:
+        sanafe = SanaFe("dvs" if case.dense else case)
+        try:
+            compare(section, case, sanafe, models)
+        finally:
+            sanafe.close()
     return section
 
 
-def compare(section: Section, case: Case, theirs: dict, steps: int) -> None:
+def alone(section: Section, case: Case, chip: Chip) -> None:
+    """Our speed."""
+    done, steps = chip.transport.operations, chip.steps
+    section.add(f"{case.name}", chip.step_s * 1e3, "ms/tick")
+    section.add("  packets", done.messages_out / steps / chip.step_s / 1e6, "M/s")
+    events = (done.synapses_dense + done.synapses_sparse) / steps
+    section.add("  synaptic events", events / chip.step_s / 1e6, "M/s")
+    section.add("  set-up: cores, axons, packed synapses", chip.build_s, "CPU s")
+
+
+def compare(section: Section, case: Case, sanafe: SanaFe, models: dict[str, int]) -> None:
     """Our speed, and ratios of speed, step times, counts and energy to each mode."""
-    per_step, set_up, transport = ours(case, steps)
-    done = transport.operations
-    section.add(f"{case.name}", per_step * 1e3, "ms/tick")
-    section.add("  packets", done.messages_out / steps / per_step / 1e6, "M/s")
-    section.add("  set-up: cores, axons, packed synapses", set_up, "CPU s")
-    if theirs["models"]:
-        section.add("  set-up faster than SANA-FE", theirs["build_s"] / set_up, "x")
-        section.add("  SANA-FE: memory at its peak", theirs["peak_kib"] / 2**20, "GiB")
-    events = done.synapses_dense + done.synapses_sparse
-    section.add("  synaptic events", events / steps / per_step / 1e6, "M/s")
-    for model, said in theirs["models"].items():
-        n = len(said["trace"]["sim_time"])
-        took, _, shorter = ours(case, n) if n != steps else (per_step, set_up, transport)
-        section.add(f"  SANA-FE {model}", said["cpu_s"] / n * 1e3, "ms/tick")
-        section.add(f"  faster than {model}", said["cpu_s"] / n / took, "x", TARGETS[model])
-        clocked, _, by_clock = ours(case, n, router_clock_ns=CLOCK_NS)
+    for model, steps in models.items():
+        kind, options = ("like it", LIKE_CYCLE) if model == "cycle" else ("clocked", CLOCKED)
+        turns = Turns.take(case, sanafe, model, steps, options)
+        ours = turns.ours
+        if model == next(iter(models)):
+            alone(section, case, ours)
+            section.add("  set-up faster than SANA-FE", sanafe.build_s / ours.build_s, "x")
+            peak = turns.theirs[-1]["peak_kib"] / 2**20
+            section.add("  SANA-FE: memory at its peak", peak, "GiB")
+        section.add(f"  SANA-FE {model}", float(np.median(turns.their_s)) * 1e3, "ms/tick")
+        section.add(f"  faster than {model}", turns.faster(ours), "x", TARGETS[model])
+        step_times(section, model, ours.transport, turns.their_step_s)
         section.add(
-            f"  clocked, faster than {model}", said["cpu_s"] / n / clocked, "x", TARGETS[model]
+            f"  {kind}, faster than {model}", turns.faster(turns.other), "x", TARGETS[model]
         )
-        step_s = np.array(shorter.step_ps[1:], dtype=float) * 1e-12
-        theirs_s = np.array(said["trace"]["sim_time"])
-        section.add(f"  time / {model} (all steps)", step_s.sum() / theirs_s.sum(), "")
-        by_clock_s = np.array(by_clock.step_ps[1:], dtype=float) * 1e-12
-        section.add("  clocked, the same", by_clock_s.sum() / theirs_s.sum(), "")
-        if model == "cycle":
-            off = np.abs(step_s / theirs_s - 1)
-            section.add("  step time off, median", 100 * np.median(off), "%", 1, at_most=True)
-            section.add("  step time off, largest", 100 * off.max(), "%")
-        energy = shorter.report(n).energy_pJ * 1e-12
-        total = said["energy_J"]["total"]
-        section.add(f"  energy off {model}", 100 * abs(energy / total - 1), "%", 0.1, at_most=True)
-        counts = shorter.operations
+        step_times(section, f"{model}, {kind}", turns.other.transport, turns.their_step_s)
+        energy = ours.transport.report(steps).energy_pJ * 1e-12
+        off = abs(energy / turns.total("energy_J") - 1)
+        section.add(f"  energy off {model}", 100 * off, "%", 0.1, at_most=True)
+        counts = ours.transport.operations
         same = (
-            counts.spikes == said["neurons_fired"]
-            and counts.messages_out == said["packets_sent"]
-            and counts.synapses_dense + counts.synapses_sparse == said["spikes"]
+            counts.spikes == turns.total("neurons_fired")
+            and counts.messages_out == turns.total("packets_sent")
+            and counts.synapses_dense + counts.synapses_sparse == turns.total("spikes")
         )
         section.add(f"  spikes, packets, events equal {model}", float(same), "(1: yes)", 1)
+
+
+def step_times(
+    section: Section, name: str, transport: LoihiTransport, theirs_s: np.ndarray
+) -> None:
+    """Our step times beside SANA-FE's, which its `cycle` mode knows best."""
+    step_s = np.array(transport.step_ps[1:], dtype=float) * 1e-12
+    total, off = step_s.sum() / theirs_s.sum(), np.abs(step_s / theirs_s - 1)
+    section.add(f"  time of all steps / {name}", total, "")
+    if name.startswith("cycle"):
+        section.add("    all steps off", 100 * abs(total - 1), "%", 1, at_most=True)
+        section.add("    a step off, median", 100 * np.median(off), "%", 1, at_most=True)
+        section.add("    a step off, largest", 100 * off.max(), "%", 1, at_most=True)
