@@ -51,14 +51,28 @@ class Inputs(NamedTuple):
         gain = self.gain[k][projection.target[synapses]]
         return np.rint(projection.weight[synapses] * gain).astype(np.int64)
 
-    def narrowest(self, network: Network) -> np.dtype[np.signedinteger]:
-        """The smallest signed numbers that hold what any synapse of the network adds."""
-        largest = [
-            max(p.weight.max(initial=0.0), -p.weight.min(initial=0.0))
-            * np.abs(gain).max(initial=0.0)
-            for p, gain in zip(network.projections, self.gain, strict=True)
-        ]
-        return np.min_scalar_type(-int(np.rint(max(largest, default=0.0))) - 1)
+    def narrowest(self, network: Network) -> tuple[np.dtype[np.signedinteger], int]:
+        """The smallest signed numbers that hold what any synapse of the network adds.
+
+        These numbers count in a power of two, which all synapses have in common: its exponent is
+        the second value. Chips keep short mantissas of large weights, so that mostly there is one.
+        """
+        both = list(zip(network.projections, self.gain, strict=True))
+        largest = max(
+            (
+                max(p.weight.max(initial=0.0), -p.weight.min(initial=0.0))
+                * np.abs(gain).max(initial=0.0)
+                for p, gain in both
+            ),
+            default=0.0,
+        )
+        most, shift = int(np.rint(largest)), 0
+        if most > np.iinfo(np.int8).max:
+            digits = 0
+            for p, gain in both:
+                digits |= int(compiled(digits_of)(p.target, p.weight, gain))
+            shift = max((digits & -digits).bit_length() - 1, 0)
+        return np.min_scalar_type(-(most >> shift) - 1), shift
 
 
 class SummedInput:
@@ -103,7 +117,8 @@ class SummedInput:
         self._word, total = np.empty(synapses, np.uint32), np.zeros(inputs.slots, np.int64)
         self._earliest, self._latest = _LATEST, 1
         self._wait = np.zeros(inputs.slots, dtype=np.int64)
-        self._weight = np.empty(synapses, dtype=inputs.narrowest(network))
+        kind, self._shift = inputs.narrowest(network)
+        self._weight = np.empty(synapses, dtype=kind)
         filled = self._indptr[:-1].copy()
         for k in acting:
             projection, first = network.projections[k], inputs.first[k]
@@ -111,7 +126,7 @@ class SummedInput:
                 projection.indptr, projection.target, projection.weight,
                 delays_of.projections[k].delay_ms, inputs.gain[k], network.timestep_ms,
                 inputs.wait[k], first, filled[offsets[projection.pre] :], self._word,
-                self._weight, total,
+                self._weight, self._shift, total,
             )  # fmt: skip
             self._earliest = min(self._earliest, earliest)
             self._latest = max(self._latest, latest)
@@ -142,13 +157,14 @@ class SummedInput:
         return self._inputs.slots
 
     @property
-    def tables(self) -> tuple[NDArray, NDArray, NDArray, NDArray, int]:
-        """Ring, rows by source cell (begins, packed synapses, weights) and ``after``.
+    def tables(self) -> tuple[NDArray, NDArray, NDArray, NDArray, int, int]:
+        """Ring, rows by source cell (begins, packed synapses, weights), ``shift`` and ``after``.
 
-        ``after`` is the delay of all synapses, or 0 where they have different ones.
+        Weights count in ``2**shift``. ``after`` is the delay of all synapses, or 0 where they have
+        different ones.
         """
         after = self._latest if self._earliest == self._latest else 0
-        return self._ring, self._indptr, self._word, self._weight, after
+        return self._ring, self._indptr, self._word, self._weight, self._shift, after
 
     @property
     def most(self) -> int:
@@ -218,13 +234,23 @@ class SummedInput:
                 for k in range(len(starts) - 1 if its is delays_of else 0):
                     compiled(again)(
                         fired[starts[k] : starts[k + 1]], self._indptr, self._word, self._weight,
-                        self._wait, self._ring, first + k, step, len(self._ring) - 1, sign,
+                        self._shift, self._wait, self._ring, first + k, step, len(self._ring) - 1,
+                        sign,
                     )  # fmt: skip
 
 
+def digits_of(target, weight, gain):  # type: ignore[no-untyped-def]
+    """Which binary digits anything has that synapses add."""
+    digits = 0
+    for k in range(len(target)):
+        digits |= int(np.rint(weight[k] * gain[target[k]]))
+    return digits
+
+
 def pack(  # type: ignore[no-untyped-def]
-    indptr, target, weight, delay_ms, gain, timestep_ms, wait, first, filled, word, weights, total
-):
+    indptr, target, weight, delay_ms, gain, timestep_ms, wait, first, filled, word, weights, shift,
+    total,
+):  # fmt: skip
     """Append the synapses of a projection to the rows of their source cells.
 
     Returns after how many steps the earliest and the latest act.
@@ -240,14 +266,14 @@ def pack(  # type: ignore[no-untyped-def]
             value = int(np.rint(weight[k] * gain[target[k]]))
             slot = first + target[k]
             word[place] = slot << DELAY_BITS | steps
-            weights[place] = value
+            weights[place] = value >> shift
             total[slot] += abs(value)
             place += 1
         filled[cell] = place
     return earliest, latest
 
 
-def deliver(fired, ring, indptr, word, weight, after, step):  # type: ignore[no-untyped-def]
+def deliver(fired, ring, indptr, word, weight, shift, after, step):  # type: ignore[no-untyped-def]
     """Add all synapses of some cells to the ring; see :attr:`SummedInput.tables`."""
     mask = len(ring) - 1
     row = ring[(step + after) & mask]
@@ -255,18 +281,20 @@ def deliver(fired, ring, indptr, word, weight, after, step):  # type: ignore[no-
         begin, end = np.uint64(indptr[cell]), np.uint64(indptr[cell + 1])
         if after:
             for k in range(begin, end):
-                row[np.uint64(word[k] >> DELAY_BITS)] += weight[k]
+                row[np.uint64(word[k] >> DELAY_BITS)] += int(weight[k]) << shift
         else:
             for k in range(begin, end):
                 packed = word[k]
                 acts = np.uint64((step + (packed & _LATEST)) & mask)
-                ring[acts, np.uint64(packed >> DELAY_BITS)] += weight[k]
+                ring[acts, np.uint64(packed >> DELAY_BITS)] += int(weight[k]) << shift
 
 
-def again(fired, indptr, word, weight, wait, ring, sent, now, mask, sign):  # type: ignore[no-untyped-def]
+def again(  # type: ignore[no-untyped-def]
+    fired, indptr, word, weight, shift, wait, ring, sent, now, mask, sign
+):
     """Add what arrives after ``now`` of the synapses of cells that fired at ``sent``."""
     for cell in fired:
         for k in range(indptr[cell], indptr[cell + 1]):
             slot, acts = word[k] >> DELAY_BITS, sent + (word[k] & _LATEST)
             if acts - wait[slot] > now:
-                ring[acts & mask, slot] += sign * weight[k]
+                ring[acts & mask, slot] += sign * (int(weight[k]) << shift)

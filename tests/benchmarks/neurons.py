@@ -65,7 +65,7 @@ def update(section: Section, neurons: int, alike: bool) -> None:
     def work() -> None:
         for _ in range(windows):
             done = move(
-                0, steps, ring, *no_synapses, 0, most, starts, given, drive, cells, populations,
+                0, steps, ring, *no_synapses, 0, 0, most, starts, given, drive, cells, populations,
                 Registers(21, 23, 12, -(2**23) + 1, 2**23 - 1), room, active, own, fired,
                 starts.copy(), counts,
             )  # fmt: skip

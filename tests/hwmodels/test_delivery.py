@@ -219,3 +219,23 @@ def test_weights_are_as_narrow_as_the_largest_allows(largest, kind):
     sums.emit(1, np.array([4]))
     after = round(float(net.projections[0].delay_ms[0]) / net.timestep_ms)
     assert sums.due(1 + after).tolist() == [largest, 2 * largest - 1, -1, 0]
+
+
+@given(
+    exponent=st.integers(0, 20),
+    mantissas=st.lists(st.integers(-100, 100), min_size=1, max_size=5),
+)
+@settings(max_examples=40, deadline=None)
+def test_weights_count_in_a_power_of_two_that_all_have_in_common(exponent, mantissas):
+    net = network(
+        cells(4), source([1.0]),
+        projections=[synapses(1, 0, [(0, 2)], float(m << exponent)) for m in mantissas],
+    )  # fmt: skip
+    n = len(mantissas)
+    sums = SummedInput(net, Inputs(4, (0,) * n, (0,) * n, (np.ones(4),) * n), 1)
+    _, _, _, weight, shift, _ = sums.tables
+    assert weight.dtype == np.int8
+    assert (weight.astype(np.int64) << shift).tolist() == [m << exponent for m in mantissas]
+    sums.emit(1, np.array([4]))
+    after = round(float(net.projections[0].delay_ms[0]) / net.timestep_ms)
+    assert sums.due(1 + after).tolist() == [0, 0, sum(mantissas) << exponent, 0]

@@ -183,7 +183,7 @@ def update_once(  # type: ignore[no-untyped-def]
 
 
 def many(  # type: ignore[no-untyped-def]
-    first, steps, ring, indptr, word, weight, after, most, given_start, given, drive, cells,
+    first, steps, ring, indptr, word, weight, shift, after, most, given_start, given, drive, cells,
     populations, registers, room, active, own, fired, fired_start, counts,
 ):  # fmt: skip
     """Steps in which nothing but spikes comes in; returns how many there was room for.
@@ -191,7 +191,7 @@ def many(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     first, steps : int
-    ring, indptr, word, weight, after, most
+    ring, indptr, word, weight, shift, after, most
         Of :class:`hwmodels.delivery.SummedInput`.
     given_start, given : int64, shapes (steps + 1,) and (n,)
         Cells off-chip that spike in each step.
@@ -232,7 +232,7 @@ def many(  # type: ignore[no-untyped-def]
                 j += 1
             total += 1
         fired_start[k + 1] = total
-        deliver(fired[begin:total], ring, indptr, word, weight, after, first + k)
+        deliver(fired[begin:total], ring, indptr, word, weight, shift, after, first + k)
     return steps
 
 
