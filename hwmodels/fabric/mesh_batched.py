@@ -30,6 +30,7 @@ from hwmodels.fabric.mesh_tables import (
     State,
     Traffic,
 )
+from hwmodels.fabric.mesh_under_way import UnderWay
 from hwmodels.fabric.messages import (
     HOST,
     NO_PACKETS,
@@ -43,7 +44,6 @@ from hwmodels.result import PACKET
 
 #: What the column ``late_steps`` can hold.
 _LATEST = int(np.iinfo(PACKET["late_steps"]).max)
-_LASTING = ("source", "source_core", "destination_core", "synapses", "hops")
 _NOTHING = np.empty(0, dtype=np.int64)
 
 
@@ -82,12 +82,8 @@ class BatchedEngine:
         self._state = State(*map(self._table, self._layout.state()))
         empty = self._table(_NOTHING)
         self._traffic = Traffic(self._table(self._layout.senders()), empty, empty)
-        #: Of free-running steps: packets by message number, those that are under way, and their
-        #: order of sending.
-        self._rows = np.empty(0, dtype=PACKET)
-        self._live = np.empty(0, dtype=bool)
-        self._serial = np.empty(0, dtype=np.int64)
-        self._sent = 0
+        #: Of free-running steps.
+        self._under_way = UnderWay()
         self._clock_ps = 0
         self._step = 0
         self._numbers = _NOTHING
@@ -120,9 +116,7 @@ class BatchedEngine:
             return
         more = max(messages, 2 * have, 256) - have
         if self._period_ps is not None:
-            self._rows = np.concatenate([self._rows, np.zeros(more, dtype=PACKET)])
-            self._live = np.concatenate([self._live, np.zeros(more, dtype=bool)])
-            self._serial = np.concatenate([self._serial, np.zeros(more, dtype=np.int64)])
+            self._under_way.make_room(more)
         traffic = self._traffic
         self._traffic = traffic._replace(
             messages=self._longer(traffic.messages, MESSAGE * more),
@@ -187,8 +181,8 @@ class BatchedEngine:
             self._shape, self._state, self._traffic, self._clock_ps, True
         )
         slots = np.asarray(self._traffic.delivered[:n], dtype=np.int64)
-        self._live[slots] = False
-        packets = self._stamped(self._rows[slots], slots, 0)
+        packets = self._stamped(slots)
+        self._under_way.end(slots)
         held = NO_PACKETS
         if len(messages):
             held = self.under_way()
@@ -198,16 +192,10 @@ class BatchedEngine:
 
     def _submit(self, messages: Messages, start_ps: int, sweep_ps: NDArray[np.int64]) -> None:
         """Number the messages of a free-running step and give them to their senders."""
-        n = len(messages)
-        slots = np.flatnonzero(~self._live)[:n]
-        if len(slots) < n:
-            slots = np.concatenate([slots, len(self._live) + np.arange(n - len(slots))])
+        slots = self._under_way.free(len(messages))
         self._make_room(int(slots.max(initial=-1)) + 1)
         axon = self._follow(messages)
-        self._rows[slots] = self._described(messages.step, axon)
-        self._live[slots] = True
-        self._serial[slots] = self._sent + np.arange(n)
-        self._sent += n
+        self._under_way.begin(slots, messages.step, axon)
         column = self._column
         self._function(mesh_senders.submit)(
             self._shape, self._state, self._traffic, column(slots), column(axon), self._paths,
@@ -238,6 +226,7 @@ class BatchedEngine:
                 )
             self._routes = routes
             self._paths, self._hops = self._ways(routes)
+            self._under_way.follow(self._lasting())
         return axon
 
     def _ways(self, routes: Routes) -> tuple[Any, NDArray[np.int16]]:
@@ -252,40 +241,30 @@ class BatchedEngine:
         return paths, hops
 
     def _lasting(self) -> tuple[NDArray, ...]:
-        """What packets over an axon have in common: columns of :data:`_LASTING`."""
+        """What packets over an axon have in common: see :class:`UnderWay`."""
         routes = self._routes
         assert routes is not None
         return routes.source, routes.core, routes.target, routes.synapses, self._hops
 
-    def _described(self, step: int, axon: NDArray[np.int64]) -> NDArray:
-        """Packets over axons that have not been anywhere."""
-        packets = np.empty(len(axon), dtype=PACKET)
-        packets["step"] = step
-        for name, column in zip(_LASTING, self._lasting(), strict=True):
-            packets[name] = column[axon]
-        packets["late_steps"] = 0
-        packets["inject_ps"] = packets["arrive_ps"] = -1
-        return packets
-
-    def _stamped(self, packets: NDArray, slots: NDArray[np.int64], skipped_ps: int) -> NDArray:
-        """Packets with the times of the messages in those slots, which arrived."""
+    def _stamped(self, slots: NDArray[np.int64]) -> NDArray:
+        """The packets of a free-running step that arrived."""
+        packets = self._under_way.packets(slots)
         messages = np.asarray(self._traffic.messages, dtype=np.int64).reshape(-1, MESSAGE)
-        packets["inject_ps"] = messages[slots, INJECT] - skipped_ps
-        packets["arrive_ps"] = messages[slots, ARRIVE] - skipped_ps
+        packets["inject_ps"] = messages[slots, INJECT]
+        packets["arrive_ps"] = messages[slots, ARRIVE]
         packets["late_steps"] = np.minimum(self._step - packets["step"], _LATEST)
         return packets
 
     def under_way(self) -> NDArray:
         """See :class:`~hwmodels.fabric.messages.Engine`; injected at -1: not in the mesh yet."""
-        slots = np.flatnonzero(self._live)
+        slots = self._under_way.in_order()
         if not len(slots):
             return NO_PACKETS
-        slots = slots[np.argsort(self._serial[slots])]
         inject_ps = self._table(self._traffic.messages[INJECT::MESSAGE])
         self._function(mesh_senders.entries)(
             self._shape, self._state, self._traffic, self._clock_ps, inject_ps
         )
-        packets = self._rows[slots]
+        packets = self._under_way.packets(slots)
         packets["inject_ps"] = np.asarray(inject_ps)[slots]
         packets["late_steps"] = np.minimum(self._step - packets["step"], _LATEST)
         return packets
