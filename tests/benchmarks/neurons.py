@@ -12,7 +12,7 @@ import numpy as np
 from cosim.engines.hardware import HardwareEngine
 from cosim.workload import load_workload
 from hwmodels.chips.loihi.block import Registers
-from hwmodels.chips.loihi.kernel import BLOCK, BOUNDS, PARTS, Cells, Room, many
+from hwmodels.chips.loihi.kernel import BLOCK, BOUNDS, KINDS, PARTS, Cells, Room, many
 from hwmodels.compiling import aligned, compiled
 from hwmodels.delivery import Inputs, SummedInput
 from hwmodels.network import Network, Population, Projection
@@ -35,18 +35,18 @@ def update(section: Section, neurons: int, alike: bool) -> None:
     # costs does not depend on it.
     rng, steps, windows = np.random.default_rng(0), 128, 4
 
-    def word(low: int, high: int, same: bool = False) -> np.ndarray:
-        words = aligned(neurons, np.int32)
+    def word(low: int, high: int, same: bool = False, kind: type = np.int32) -> np.ndarray:
+        words = aligned(neurons, kind)
         words[:] = (low + high) // 2 if same else rng.integers(low, high, neurons)
         return words
 
-    def register(low: int, high: int) -> np.ndarray:
-        return word(low, high, alike)
+    def register(name: str, low: int, high: int) -> np.ndarray:
+        return word(low, high, alike, getattr(KINDS, name))
 
     cells = Cells(
         u=word(-5000, 5000), v=word(-(2**20), 2**20), free_from=word(0, 3),
-        decay_u=register(0, 2**12), decay_v=register(0, 2**11), threshold=register(2**20, 2**21),
-        refractory=register(0, 3),
+        decay_u=register("decay_u", 0, 2**12), decay_v=register("decay_v", 0, 2**11),
+        threshold=register("threshold", 2**20, 2**21), refractory=register("refractory", 0, 3),
     )  # fmt: skip
     drive = word(0, 2000)
     active, own = np.zeros((steps, neurons), bool), np.zeros(neurons, np.int64)

@@ -35,7 +35,7 @@ _FULL = 1 << 31
 
 
 class Cells(NamedTuple):
-    """State and parameters of all compartments: int32 arrays, in the order of their slots.
+    """State and parameters of all compartments, in the order of their slots: see :data:`KINDS`.
 
     ``free_from`` is the first step in which a cell is not refractory, ``refractory`` for how many
     it will be; see :class:`~hwmodels.chips.loihi.arithmetic.Compartments` for the others.
@@ -50,12 +50,20 @@ class Cells(NamedTuple):
     refractory: Any
 
 
+#: What these are arrays of: decays have 15 bits at most.
+KINDS = Cells(
+    u=np.int32, v=np.int32, free_from=np.int32, decay_u=np.uint16, decay_v=np.uint16,
+    threshold=np.int32, refractory=np.int32,
+)  # fmt: skip
+
+
 class Room(NamedTuple):
     """For one block: zeros, what joined compartments did, who fires; and bounds of all blocks.
 
     ``zeros`` and ``moved`` are int32, ``spiking`` is bool, all of shape (BLOCK,). ``most`` is
     int64, shape (blocks, BOUNDS): what currents, voltages, joined currents and drives do not
-    exceed, and what the decays of currents and of joined currents keep at most.
+    exceed, what the decays of currents and of joined currents keep at most, the first step in which
+    no cell is refractory, and for how many steps one can be.
     """
 
     zeros: Any
@@ -64,7 +72,7 @@ class Room(NamedTuple):
     most: Any
 
 
-BOUNDS = 6
+BOUNDS = 8
 
 #: A population: its first slot, its cells and the first one, the first slot of their joined
 #: compartments (or -1), and whether parameters differ among them.
@@ -83,6 +91,8 @@ def bound(drive, cells, populations, registers, room):  # type: ignore[no-untype
             room.most[k, 1] = largest(cells.v[a : a + size])
             room.most[k, 3] = largest(drive[a : a + size])
             room.most[k, 4] = kept(cells.decay_u[a : a + size], bits)
+            room.most[k, 6] = largest(cells.free_from[a : a + size])
+            room.most[k, 7] = largest(cells.refractory[a : a + size])
             if p[JOINED] >= 0:
                 room.most[k, 2] = largest(cells.u[b : b + size])
                 room.most[k, 5] = kept(cells.decay_u[b : b + size], bits)
@@ -126,6 +136,8 @@ def settle(  # type: ignore[no-untyped-def]
     joined, moved, spiking = room.zeros[:size], room.zeros[:size], room.spiking[:size]
     if p[JOINED] >= 0:
         joined, moved = cells.u[b : b + size], room.moved[:size]
+    if room.most[k, 6] <= step:
+        free_from = room.zeros[:size]  # which are near, and say the same
     here = (
         q, u, decay_u, drive[own], joined, moved, v, decay_v, threshold, free_from, step, registers,
         active[p[CELL] + begin : p[CELL] + begin + size], spiking,
@@ -164,6 +176,7 @@ def update(  # type: ignore[no-untyped-def]
                 counts[2 * r],
             ):  # fmt: skip
                 own = slice(p[SLOT] + begin, p[SLOT] + min(begin + BLOCK, p[SIZE]))
+                room.most[k, 6] = max(room.most[k, 6], step + 1 + room.most[k, 7])
                 n = fire(
                     room.spiking, step, cells.v[own], cells.refractory[own], cells.free_from[own],
                     p[CELL] + begin, fired, n,

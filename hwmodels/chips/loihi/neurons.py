@@ -197,13 +197,14 @@ class LoihiNeurons:
         if not SummedInput.possible(network, inputs):
             return None
         # One array for all compartments; each group sees its part.
-        self._cells = kernel.Cells(*(aligned(first, np.int32) for _ in kernel.Cells._fields))
+        self._cells = kernel.Cells(*(aligned(first, kind) for kind in kernel.KINDS))
         for one, slots in zip(compartments, self._slots.values(), strict=False):
             for name in kernel.Cells._fields:
                 if name != "free_from":
                     part = getattr(self._cells, name)[slots]
                     part[:] = getattr(one, name)
-                    setattr(one, name, part)
+                    if not name.startswith("decay"):  # narrower than what is computed with them
+                        setattr(one, name, part)
         self._populations = np.array(
             [
                 (
