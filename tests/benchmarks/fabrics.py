@@ -104,20 +104,19 @@ def fabric(quick: bool) -> Section:
 def growth(quick: bool) -> Section:
     section = Section("growth", "Mesh, compiled: how cost grows")
 
-    def seconds(side: int, load: float, packets: int) -> tuple[float, int]:
-        case = traffic(side, load, packets)
-        again = carrier("compiled", *case)
-        again()
-        return float(np.median([cpu_seconds(again) for _ in range(3)])), hops_of(case[2])
+    def seconds(cases: dict[float, tuple], hops: bool) -> dict[float, float]:
+        works = {size: carrier("compiled", *case) for size, case in cases.items()}
+        for again in works.values():
+            again()
+        taken = alternate(works, 5)
+        return {n: t / (hops_of(cases[n][2]) if hops else 1) for n, t in taken.items()}
 
     n = 20_000 if quick else 60_000
     packets = [n // 16, n // 8, n // 4, n // 2, n]
-    taken = [seconds(8, 0.3, k)[0] for k in packets]
-    section.grow("packets", [float(k) for k in packets], taken, 1.05)
+    section.grow("packets", seconds({k: traffic(8, 0.3, k) for k in packets}, False), 1.05)
     sides = [4, 8, 16, 32, 64]
-    per_hop = [np.divide(*seconds(side, 0.3, n)) for side in sides]
-    section.grow("mesh size (routers), per hop", [float(s * s) for s in sides], per_hop, 0.15)
+    cases = {side * side: traffic(side, 0.3, n) for side in sides}
+    section.grow("mesh size (routers), per hop", seconds(cases, True), 0.15)
     loads = [0.05, 0.15, 0.3, 0.5, 0.7]
-    per_hop = [np.divide(*seconds(16, load, n)) for load in loads]
-    section.grow("load, per hop", loads, per_hop, 0.15)
+    section.grow("load, per hop", seconds({x: traffic(16, x, n) for x in loads}, True), 0.15)
     return section

@@ -8,8 +8,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+
+#: What alternatives are called: names, or sizes.
+K = TypeVar("K")
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -32,9 +36,9 @@ def forget_peak() -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")
 
 
-def alternate(works: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def alternate(works: Mapping[K, Callable[[], object]], repeats: int) -> dict[K, float]:
     """Median CPU time of each, all taking turns, so that a busy machine is busy for all of them."""
-    seconds: dict[str, list[float]] = {name: [] for name in works}
+    seconds: dict[K, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
             seconds[name].append(cpu_seconds(work))
@@ -81,8 +85,9 @@ class Section:
     ) -> None:
         self.rows.append(Row(what, float(value), unit, target, at_most))
 
-    def grow(self, name: str, x: list[float], y: list[float], limit: float | None = None) -> None:
-        """A curve of cost, and its exponent as a row."""
+    def grow(self, name: str, costs: Mapping[float, float], limit: float | None = None) -> None:
+        """A curve of cost by size, and its exponent as a row."""
+        x, y = list(map(float, costs)), list(costs.values())
         power = exponent(x, y)
         self.curves[name] = (x, y, power)
         self.add(f"growth with {name}", power, "exponent", limit, at_most=True)

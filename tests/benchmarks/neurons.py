@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -131,27 +132,23 @@ def growth(quick: bool) -> Section:
 
     section = Section("scale", "Loihi, compiled: how cost grows")
 
-    def seconds(neurons: int, fan_out: int, steps: int, rate: float = 0.02) -> float:
+    def steps_of(neurons: int, fan_out: int, steps: int, rate: float = 0.02):
         run, network = prepare(random_case(neurons, fan_out, rate), packets="counted")
         # All cells begin at rest: only after the longest interval do they fire at their rate.
-        until = round(1.5 / rate)
-        run.advance(network, until)
-        taken = []
-        for _ in range(3):
-            until += steps
-            taken.append(cpu_seconds(lambda end=until: run.advance(network, end)))
-        return float(np.median(taken))
+        ends = count(round(1.5 / rate), steps)
+        run.advance(network, next(ends))
+        return lambda: run.advance(network, next(ends))
 
     sizes = [2_000, 4_000, 8_000, 16_000, 32_000]
-    taken = [seconds(n, 32, 30) for n in sizes]
-    section.grow("neurons (32 synapses each)", [float(n) for n in sizes], taken)
+    taken = alternate({n: steps_of(n, 32, 30) for n in sizes}, 3)
+    section.grow("neurons (32 synapses each)", taken)
     fans = [64, 128, 256, 512, 1024]
     # Targets on all 128 cores from the start, so that only synapses grow and packets hardly do.
-    taken = [seconds(4_000, fan, 30) for fan in fans]
-    section.grow("synapses", [4000.0 * fan for fan in fans], taken, 1.05)
+    taken = alternate({4_000 * fan: steps_of(4_000, fan, 30) for fan in fans}, 3)
+    section.grow("synapses", taken, 1.05)
     durations = [25, 50, 100, 200, 400]
-    taken = [seconds(4_000, 64, steps) for steps in durations]
-    section.grow("simulated time", [float(d) for d in durations], taken, 1.05)
+    taken = alternate({steps: steps_of(4_000, 64, steps) for steps in durations}, 3)
+    section.grow("simulated time", taken, 1.05)
     return section
 
 

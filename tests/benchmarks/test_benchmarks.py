@@ -44,7 +44,7 @@ def test_the_command_writes_figures_and_a_plot(tmp_path, monkeypatch, capsys):
         made = Section("one", "One")
         made.add("speed", 3.0, "x", 2.0)
         made.add("error", 3.0, "%", 2.0, at_most=True)
-        made.grow("packets", [1.0, 2.0, 4.0], [1.0, 2.0, 4.0], 1.05)
+        made.grow("packets", {1: 1.0, 2: 2.0, 4: 4.0}, 1.05)
         return made
 
     monkeypatch.setattr(command, "SECTIONS", {"one": section})
