@@ -92,8 +92,10 @@ def fabric(quick: bool) -> Section:
             best = np.median([cpu_seconds(again) for _ in range(5)])
             section.add(f"{name}: reference", hops / taken["reference"] / 1e6, "M hops/s")
             section.add(f"{name}: batched", hops / taken["batched"] / 1e6, "M hops/s")
-            target = 30 if load < 0.3 else 150
-            section.add(f"{name}: compiled", hops_of(large[2]) / best / 1e6, "M hops/s", target)
+            speed = hops_of(large[2]) / best / 1e6
+            section.add(f"{name}: compiled", speed, "M hops/s", 30)
+            if load >= 0.3:  # where 64 routers at a time should pay off
+                section.add(f"{name}: compiled, bit-parallel", speed, "M hops/s", 150)
             section.add(
                 f"{name}: compiled/reference", taken["reference"] / taken["compiled"], "x", 1000
             )
