@@ -47,8 +47,7 @@ from hwmodels.fabric.mesh_wide_words import (
     route,
     route_column,
     route_port,
-    route_within_column,
-    route_within_row,
+    route_side,
     send,
     settle,
     settle_side,
@@ -222,7 +221,6 @@ def advance(shape, state, traffic, wide, lanes, axon, ordered):  # type: ignore[
 
 #: The functions that :func:`advance` calls, but for those of the other kernel.
 PARTS = (
-    narrow, offset_of, wake, enter_ports, route_port, route_column, route_within_row,
-    route_within_column, route, send, deliver, happen, take_credits, touch, grant, move_up,
-    settle_side, settle,
+    narrow, offset_of, wake, enter_ports, route_port, route_column, route_side, route, send,
+    deliver, happen, take_credits, touch, grant, move_up, settle_side, settle,
 )  # fmt: skip

@@ -73,34 +73,28 @@ def route_port(wide, lanes, heads, wants, some):  # type: ignore[no-untyped-def]
     lanes.blocks[place & INDEX] = some
 
 
-def route_within_row(wide, lanes, head, at, wants, heads):  # type: ignore[no-untyped-def]
-    """What the heads of an input within a row want; returns the bit of the input if there are."""
-    some = lanes.blocks[(at + head) & INDEX]
-    far = some & with_bits(lanes.flits, heads, wide.x_mask)
-    lanes.blocks[(wants + (head ^ 1)) & INDEX] = far
-    route_column(wide, lanes, heads, wants, some ^ far)
-    return (some != 0) << head
-
-
-def route_within_column(wide, lanes, head, at, wants, heads):  # type: ignore[no-untyped-def]
-    """What the heads of an input within a column want; returns the bit of the input."""
-    some = lanes.blocks[(at + head) & INDEX]
-    far = some & with_bits(lanes.flits, heads, wide.y_mask)
-    lanes.blocks[(wants + (head ^ 1)) & INDEX] = far
-    route_port(wide, lanes, heads, wants, some ^ far)
-    return (some != 0) << head
+def route_side(wide, lanes, side, at, wants, heads):  # type: ignore[no-untyped-def]
+    """What the heads of an input from a side want; returns the bit of the input if there are."""
+    some = lanes.blocks[(at + side) & INDEX]
+    far = some & with_bits(lanes.flits, heads, wide.x_mask if side < 2 else wide.y_mask)
+    lanes.blocks[(wants + (side ^ 1)) & INDEX] = far
+    if side < 2:
+        route_column(wide, lanes, heads, wants, some ^ far)
+    else:
+        route_port(wide, lanes, heads, wants, some ^ far)
+    return (some != 0) << side
 
 
 def route(wide, lanes, at, wants, first):  # type: ignore[no-untyped-def]
     """Which output each head of a word's routers wants; returns the mask of inputs with heads."""
     blocks, flits, row = lanes.blocks, lanes.flits, wide.row
     heads, stride = wide.front + first, wide.stride
-    have = route_within_row(wide, lanes, 0, at, wants, heads)
-    have |= route_within_row(wide, lanes, 1, at, wants + row, heads + stride)
+    have = route_side(wide, lanes, 0, at, wants, heads)
+    have |= route_side(wide, lanes, 1, at, wants + row, heads + stride)
     wants += 2 * row
     heads += 2 * stride
-    have |= route_within_column(wide, lanes, 2, at, wants, heads)
-    have |= route_within_column(wide, lanes, 3, at, wants + row, heads + stride)
+    have |= route_side(wide, lanes, 2, at, wants, heads)
+    have |= route_side(wide, lanes, 3, at, wants + row, heads + stride)
     wants += 2 * row
     heads += 2 * stride
     for head in range(4, wide.inputs):
